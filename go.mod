@@ -1,0 +1,3 @@
+module github.com/gentcp/gentcp
+
+go 1.26.8
