@@ -14,7 +14,7 @@
          peer_port/1, peer_send/2, peer_recv/2, peer_recv_all/1, peer_shutdown/2,
          peer_reset/1, peer_close/1]).
 -export([eventually/1, arrived/2, eof_arrived/1, reset_arrived/1, acknowledged/1]).
--export([flush/0, is_gone/1]).
+-export([flush/0, is_gone/1, outcome/1, by_another/1]).
 
 -export_type([peer/0]).
 
@@ -250,3 +250,26 @@ flush() ->
 -spec is_gone(gen_tcp:socket()) -> boolean().
 is_gone(S) ->
     inet:info(S) =:= #{states => [closed]}.
+
+%% What a call came to: its value, or the class and reason of its exception.
+%% Only the name is kept of a reason that carries a stack trace or arguments.
+-spec outcome(fun(() -> term())) -> term().
+outcome(Call) ->
+    try
+        Call()
+    catch
+        Class:{Reason, _Details} -> {Class, Reason};
+        Class:Reason -> {Class, Reason}
+    end.
+
+%% The outcome of a call that a process of its own makes, which then exits.
+-spec by_another(fun(() -> term())) -> term().
+by_another(Call) ->
+    {Pid, Monitor} = spawn_monitor(fun() -> exit({outcome, outcome(Call)}) end),
+    receive
+        {'DOWN', Monitor, process, Pid, {outcome, Outcome}} -> Outcome;
+        {'DOWN', Monitor, process, Pid, Reason} -> {died, Reason}
+    after ?TIMEOUT ->
+        exit(Pid, kill),
+        error({no_outcome, Call})
+    end.
