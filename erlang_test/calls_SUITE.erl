@@ -295,7 +295,7 @@ peernames_in_every_state(Config) ->
         false ->
             %% OTP itself knows only ports here, whatever module is behind
             %% the socket.
-            do_matrix(fun inet:peernames/1, do_everywhere({error, function_clause}))
+            do_matrix(fun inet:peernames/1, do_everywhere({raised, error, function_clause}))
     end.
 
 %% 1.1 inet:setopts, options of the driver

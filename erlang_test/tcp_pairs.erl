@@ -251,15 +251,17 @@ flush() ->
 is_gone(S) ->
     inet:info(S) =:= #{states => [closed]}.
 
-%% What a call came to: its value, or the class and reason of its exception.
-%% Only the name is kept of a reason that carries a stack trace or arguments.
+%% What a call came to: the value it returned, or `{raised, Class, Reason}'.
+%% `{raised, exit, {Reason, stack}}' stands for an exit reason that carries a
+%% stack trace; of other reasons that are tuples only the name is kept.
 -spec outcome(fun(() -> term())) -> term().
 outcome(Call) ->
     try
         Call()
     catch
-        Class:{Reason, _Details} -> {Class, Reason};
-        Class:Reason -> {Class, Reason}
+        exit:{Reason, [_ | _]} -> {raised, exit, {Reason, stack}};
+        Class:Reason when is_tuple(Reason) -> {raised, Class, element(1, Reason)};
+        Class:Reason -> {raised, Class, Reason}
     end.
 
 %% The outcome of a call that a process of its own makes, which then exits.
