@@ -1,0 +1,103 @@
+package etf
+
+import "encoding/binary"
+
+// Pid reads a pid, in any of its formats.
+func (s *Scanner) Pid() Pid {
+	tag, node, d := s.identifier(KindPid)
+	if d == nil {
+		return Pid{}
+	}
+	p := Pid{Node: Atom(node), ID: be32(d), Serial: be32(d[4:]), Creation: uint32(d[8])}
+	if tag == tagNewPid {
+		p.Creation = be32(d[8:])
+	}
+	return p
+}
+
+// Port reads a port, in any of its formats.
+func (s *Scanner) Port() Port {
+	tag, node, d := s.identifier(KindPort)
+	if d == nil {
+		return Port{}
+	}
+	p := Port{Node: Atom(node)}
+	switch tag {
+	case tagV4Port:
+		p.ID, p.Creation = binary.BigEndian.Uint64(d), be32(d[8:])
+	case tagNewPort:
+		p.ID, p.Creation = uint64(be32(d)), be32(d[4:])
+	default:
+		p.ID, p.Creation = uint64(be32(d)), uint32(d[4])
+	}
+	return p
+}
+
+// Ref reads a reference, in any of its formats.
+func (s *Scanner) Ref() Ref {
+	tag, node, d := s.identifier(KindRef)
+	if d == nil {
+		return Ref{}
+	}
+	r := Ref{Node: Atom(node)}
+	switch tag {
+	case tagNewerRef:
+		r.Creation, d = be32(d), d[4:]
+	case tagNewRef:
+		r.Creation, d = uint32(d[0]), d[1:]
+	default:
+		r.Creation, d = uint32(d[4]), d[:4]
+	}
+	r.Len = len(d) / 4
+	for i := range r.Len {
+		r.Words[i] = be32(d[4*i:])
+	}
+	return r
+}
+
+// identifier reads a pid, port or reference and returns its node and the
+// fixed part behind it, which is nil after a failure.
+func (s *Scanner) identifier(kind Kind) (Tag, []byte, []byte) {
+	if !s.expect(kind) {
+		return 0, nil, nil
+	}
+	t := s.Raw()
+	if t == nil {
+		return 0, nil, nil
+	}
+	inner := Scanner{data: t, off: 1, opts: s.opts}
+	if tag := Tag(t[0]); tag == tagNewRef || tag == tagNewerRef {
+		inner.off = 3
+	}
+	node := inner.Atom()
+	return Tag(t[0]), node, inner.Rest()
+}
+
+func be32(b []byte) uint32 { return binary.BigEndian.Uint32(b) }
+
+// AppendPid adds a pid as NEW_PID_EXT.
+func AppendPid(dst []byte, p Pid) []byte {
+	dst = AppendAtom(append(dst, byte(tagNewPid)), p.Node)
+	return append32(append32(append32(dst, p.ID), p.Serial), p.Creation)
+}
+
+// AppendPort adds a port as NEW_PORT_EXT if its ID has at most 28 bits, else
+// as V4_PORT_EXT, as the BEAM does.
+func AppendPort(dst []byte, p Port) []byte {
+	if p.ID < 1<<28 {
+		dst = AppendAtom(append(dst, byte(tagNewPort)), p.Node)
+		return append32(append32(dst, uint32(p.ID)), p.Creation)
+	}
+	dst = AppendAtom(append(dst, byte(tagV4Port)), p.Node)
+	return append32(binary.BigEndian.AppendUint64(dst, p.ID), p.Creation)
+}
+
+// AppendRef adds a reference as NEWER_REFERENCE_EXT. r.Len must be 1 to 5.
+func AppendRef(dst []byte, r Ref) []byte {
+	dst = AppendAtom(append(dst, byte(tagNewerRef), 0, byte(r.Len)), r.Node)
+	dst = append32(dst, r.Creation)
+	for _, word := range r.Words[:r.Len] {
+		dst = append32(dst, word)
+	}
+	return dst
+}

@@ -1,0 +1,3 @@
+package etf
+
+func quoteAtom(s string) string { return s }
