@@ -99,10 +99,12 @@ row(Key, [Stock], _Explained) ->
 row({_, _, Case} = Key, [Stock, Gentcp], Explained) ->
     A = maps:get(Key, Stock, missing),
     B = maps:get(Key, Gentcp, missing),
-    Verdict = case {word(A) =:= word(B), lists:keyfind(Case, 1, Explained)} of
-                  {true, _} -> same;
-                  {false, {Case, Reason}} -> {explained, Reason};
-                  {false, false} -> differs
+    Verdict = case {word(A), word(B), lists:keyfind(Case, 1, Explained)} of
+                  {Word, Word, _} -> same;
+                  {missing, _, _} -> differs; % nothing explains a case that did not run
+                  {_, missing, _} -> differs;
+                  {_, _, {Case, Reason}} -> {explained, Reason};
+                  {_, _, false} -> differs
               end,
     {Key, A, B, Verdict}.
 
