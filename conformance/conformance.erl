@@ -21,7 +21,7 @@ main([DriverName, Dir]) ->
               Log = filename:join([Dir, Suite, Group]),
               ok = filelib:ensure_path(Log),
               Hook = {conformance_hook,
-                      {filename:join(Dir, "outcomes"), Suite, Group}},
+                      {filename:join(Dir, "outcomes"), Suite}},
               case ct:run_test([{suite, Suite}, {dir, suite_dir(Suite)},
                                 {auto_compile, false}, {logdir, Log},
                                 {ct_hooks, [Hook]} | What]) of
@@ -91,8 +91,8 @@ table([Dir, Release, ExplainedFile | Drivers]) ->
 %% hear of a failure in its end function after the case itself.
 outcomes(File) ->
     {ok, Terms} = file:consult(File),
-    maps:from_list([{{Suite, Group, Case}, Outcome}
-                    || {Suite, Group, Case, Outcome} <- Terms]).
+    maps:from_list([{{Suite, Groups, Case}, Outcome}
+                    || {Suite, Groups, Case, Outcome} <- Terms]).
 
 row(Key, [Stock], _Explained) ->
     {Key, maps:get(Key, Stock), '', same};
@@ -116,8 +116,8 @@ stale(Explained, Rows, 2) ->
     [Case || {Case, _} <- Explained,
              lists:member(Case, Known), not lists:member(Case, Differ)].
 
-name({Suite, Group, Case}) ->
-    lists:flatten(lists:join(" ", [atom_to_list(N) || N <- [Suite, Group, Case]])).
+name({Suite, Groups, Case}) ->
+    lists:concat(lists:join(" ", [Suite | Groups] ++ [Case])).
 
 mark(same) -> "";
 mark({explained, Reason}) -> "explained: " ++ Reason;
