@@ -14,6 +14,7 @@
          peer_port/1, peer_send/2, peer_recv/2, peer_recv_all/1, peer_shutdown/2,
          peer_reset/1, peer_close/1]).
 -export([eventually/1, arrived/2, eof_arrived/1, reset_arrived/1, acknowledged/1]).
+-export([local_path/0]).
 -export([flush/0, is_gone/1, outcome/1, by_another/1]).
 
 -export_type([peer/0]).
@@ -163,6 +164,13 @@ peer_reset(Peer) ->
 -spec peer_close(peer()) -> ok.
 peer_close(Peer) ->
     ok = socket:close(Peer).
+
+%% A path for a local socket that does not exist yet: the directories of Common
+%% Test are too long for one. Whoever binds it deletes it.
+-spec local_path() -> file:filename().
+local_path() ->
+    Name = io_lib:format("tcp_pairs_~s_~b", [os:getpid(), erlang:unique_integer([positive])]),
+    lists:flatten(filename:join(os:getenv("TMPDIR", "/tmp"), Name)).
 
 peer_open(PeerOpts) ->
     {ok, Peer} = socket:open(inet, stream, tcp),
