@@ -2,7 +2,7 @@
 %% and memory.
 -module(bench_cost).
 
--export([cpu/1, memory/0, per_connection/3]).
+-export([cpu/1, memory/0, megabytes/1, per_connection/3]).
 -export_type([memory/0]).
 
 -type memory() :: #{beam := non_neg_integer(), port := non_neg_integer() | none}.
@@ -49,6 +49,14 @@ sum(Measure) ->
         [] -> none;
         Pids -> lists:sum(lists:map(Measure, Pids))
     end.
+
+-spec megabytes(memory()) -> #{beam_mb := float(), port_mb := float() | none}.
+megabytes(#{beam := Beam, port := Port}) ->
+    #{beam_mb => Beam / 1048576,
+      port_mb => case Port of
+                     none -> none;
+                     _ -> Port / 1048576
+                 end}.
 
 %% Kilobytes that each of N connections takes, from before and after.
 -spec per_connection(memory(), memory(), pos_integer()) ->

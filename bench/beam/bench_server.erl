@@ -5,7 +5,8 @@
 
 %% `connections' connections, a process each, which echo messages of `size'
 %% bytes; the peer has one message under way on each.
--spec echo(map()) -> #{per_second := float(), beam_kb := float(), port_kb := float() | none}.
+-spec echo(map()) -> #{per_second := float(), beam_mb := float(), port_mb := float() | none,
+                       beam_kb := float(), port_kb := float() | none}.
 echo(#{connections := Connections, size := Size, mode := Mode, ms := Ms} = Args) ->
     {L, Port} = listen(Args),
     Acceptor = start_acceptor(L, fun(S) -> serve(Mode, S) end),
@@ -16,7 +17,8 @@ echo(#{connections := Connections, size := Size, mode := Mode, ms := Ms} = Args)
     After = bench_cost:memory(),
     ok = gen_tcp:close(Control),
     stop_acceptor(Acceptor, L),
-    maps:merge(#{per_second => bench_clock:per_second(Count, Elapsed)},
+    maps:merge((bench_cost:megabytes(After))#{
+                 per_second => bench_clock:per_second(Count, Elapsed)},
                bench_cost:per_connection(Before, After, Connections)).
 
 %% Connections that come, make one exchange and are closed by the BEAM;

@@ -9,6 +9,7 @@ import (
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
 )
 
 var chartColors = map[string]color.Color{
@@ -17,7 +18,8 @@ var chartColors = map[string]color.Color{
 }
 
 // writeChart draws how many times as good as stock inet the other drivers are,
-// on a logarithmic scale: a bar to the right is better than stock.
+// on a logarithmic scale: a bar to the right is better than stock. A mark shows
+// what gentcp should reach.
 func (r *results) writeChart(file string) error {
 	rows := r.chartRows()
 	p := plot.New()
@@ -51,15 +53,40 @@ func (r *results) writeChart(file string) error {
 		p.Add(bars)
 		p.Legend.Add(driver, bars)
 	}
+	if points := targetPoints(rows); len(points) > 0 {
+		marks, err := plotter.NewScatter(points)
+		if err != nil {
+			return fmt.Errorf("marks of targets: %w", err)
+		}
+		marks.Shape = draw.PlusGlyph{}
+		marks.Radius = vg.Points(5)
+		marks.Color = color.RGBA{R: 0xd6, G: 0x27, B: 0x28, A: 0xff}
+		p.Add(marks)
+		p.Legend.Add("target of gentcp", marks)
+	}
+
 	titles := make([]string, len(rows))
 	for n, row := range rows {
 		titles[len(rows)-1-n] = row.Title
 	}
 	p.NominalY(titles...)
-	p.X.Min = math.Min(p.X.Min, -1)
-	p.X.Max = math.Max(p.X.Max, 1)
+	p.Y.Max = float64(len(rows)) + 2 // room for the legend
+	p.X.Min = math.Min(p.X.Min-0.2, -1)
+	p.X.Max = math.Max(p.X.Max+0.2, 1)
 	height := vg.Points(float64(80 + len(rows)*(width*len(drivers)+8)))
 	return p.Save(11*vg.Inch, height, file)
+}
+
+func targetPoints(rows []*row) plotter.XYs {
+	var points plotter.XYs
+	for n, row := range rows {
+		for _, t := range row.Targets {
+			if t.Against == "stock" {
+				points = append(points, plotter.XY{X: doublingsOf(t.Bound, row.Better), Y: float64(len(rows) - 1 - n)})
+			}
+		}
+	}
+	return points
 }
 
 // chartRows are those that compare with stock; the costs in memory and the
@@ -81,10 +108,14 @@ func doublingsAhead(r *row, driver string) float64 {
 	if !ok || ratio.Median <= 0 {
 		return 0
 	}
-	if r.Better == lower {
-		return -math.Log2(ratio.Median)
+	return doublingsOf(ratio.Median, r.Better)
+}
+
+func doublingsOf(ratio float64, better direction) float64 {
+	if better == lower {
+		return -math.Log2(ratio)
 	}
-	return math.Log2(ratio.Median)
+	return math.Log2(ratio)
 }
 
 // doublings marks whole powers of two.
@@ -93,7 +124,11 @@ type doublings struct{}
 func (doublings) Ticks(low, high float64) []plot.Tick {
 	var ticks []plot.Tick
 	for n := math.Ceil(low); n <= math.Floor(high); n++ {
-		ticks = append(ticks, plot.Tick{Value: n, Label: fmt.Sprintf("%gx", math.Exp2(n))})
+		label := fmt.Sprintf("%gx", math.Exp2(n))
+		if n < 0 {
+			label = fmt.Sprintf("1/%g", math.Exp2(-n))
+		}
+		ticks = append(ticks, plot.Tick{Value: n, Label: label})
 	}
 	return ticks
 }

@@ -38,9 +38,9 @@ func command(args []string) error {
 	}
 	quick := flags.Bool("quick", false, "everything with less accuracy, in under 2 minutes")
 	only := flags.String("only", "", "workloads to run, as `names` or their beginnings with commas between: echo,stream-64")
-	drivers := flags.String("drivers", "stock,socket,gentcp", "drivers to compare, the base first; gentcp4 is gentcp with 4 port `programs`")
-	rounds := flags.Int("rounds", 0, "how often each workload is measured on each driver (default 5, quick 3)")
-	millis := flags.Int("ms", 0, "about how many milliseconds one measurement takes (default 500, quick 150)")
+	drivers := flags.String("drivers", "stock,socket,gentcp", "drivers to compare, the base first; gentcp4 is gentcp with 4 port programs; `names` with commas between")
+	rounds := flags.Int("rounds", 0, "how often each workload is measured on each driver (default 9, quick 3)")
+	millis := flags.Int("ms", 0, "about how many milliseconds one measurement takes (default 300, quick 150)")
 	budget := flags.Duration("budget", 0, "start no measurement after this time (default none, quick 100s)")
 	out := flags.String("out", "", "`directory` for results.json, results.svg and RESULTS.md (default bench/ for a full run, _build/bench/ otherwise)")
 	list := flags.Bool("list", false, "print the workloads and end")
@@ -74,7 +74,7 @@ func command(args []string) error {
 	r := &run{
 		paths:   paths{root: *root, build: filepath.Join(*root, "_build", "bench")},
 		drivers: names, workloads: workloads, progress: os.Stderr,
-		rounds: 5, millis: 500, budget: *budget,
+		rounds: 9, millis: 300, budget: *budget,
 	}
 	if *quick {
 		r.makeQuick(*only == "")
@@ -85,13 +85,6 @@ func command(args []string) error {
 	if *millis > 0 {
 		r.millis = *millis
 	}
-	full := !*quick && *only == "" && len(names) == 3
-	if *out == "" {
-		*out = r.paths.build
-		if full {
-			*out = filepath.Join(*root, "bench")
-		}
-	}
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -100,6 +93,12 @@ func command(args []string) error {
 		return err
 	}
 	results.Quick = *quick
+	if *out == "" {
+		*out = r.paths.build
+		if full := !*quick && *only == "" && len(names) == 3 && ctx.Err() == nil; full {
+			*out = filepath.Join(*root, "bench")
+		}
+	}
 	results.writeTables(os.Stdout)
 	if err := results.write(*out); err != nil {
 		return err
@@ -123,7 +122,7 @@ func (r *run) makeQuick(leaveOut bool) {
 		if w.full && leaveOut {
 			continue
 		}
-		if w.fresh {
+		if w.connections > 0 {
 			w.rounds = 1
 		}
 		kept = append(kept, w)

@@ -149,7 +149,7 @@ func significant(x float64) string {
 	}
 }
 
-func ratioText(x float64) string { return fmt.Sprintf("%.2f", x) }
+func ratioText(x float64) string { return number(x) + "x" }
 
 func writeTable(out io.Writer, table [][]string) {
 	widths := make([]int, len(table[0]))

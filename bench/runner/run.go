@@ -18,6 +18,8 @@ const (
 	// Fresh nodes hold up to 10,000 connections.
 	freshTimeout = 90 * time.Second
 	sendfileSize = 100_000_000
+	// A workload that fails this often on a driver is not tried there again.
+	maxFailures = 3
 )
 
 // A run measures workloads on drivers, round by round: within a round each
@@ -35,7 +37,7 @@ type run struct {
 	peerPort int
 	file     string // for sendfile
 	nodes    map[string]*node
-	gone     map[string]bool // workload and driver that failed once
+	failed   map[string]int  // failures by workload and driver
 	rows     map[string]*row // by workload and metric
 	results  *results
 }
@@ -43,7 +45,7 @@ type run struct {
 func (r *run) do(ctx context.Context) (*results, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	r.nodes, r.gone, r.rows = map[string]*node{}, map[string]bool{}, map[string]*row{}
+	r.nodes, r.failed, r.rows = map[string]*node{}, map[string]int{}, map[string]*row{}
 	r.results = &results{Machine: describeMachine(r.paths.root), Started: time.Now(), Rounds: r.rounds, Millis: r.millis}
 	defer r.closeNodes()
 
@@ -103,7 +105,8 @@ func (r *run) measureWorkload(ctx context.Context, w workload, round int) {
 	drivers := r.driversOf(w)
 	for i := range drivers {
 		driver := drivers[(i+round-1)%len(drivers)]
-		if r.gone[w.name+" "+driver] || ctx.Err() != nil {
+		key := w.name + " " + driver
+		if r.failed[key] >= maxFailures || ctx.Err() != nil {
 			continue
 		}
 		values, err := r.measure(ctx, w, driver)
@@ -111,7 +114,10 @@ func (r *run) measureWorkload(ctx context.Context, w workload, round int) {
 			break
 		}
 		if err != nil {
-			r.gone[w.name+" "+driver] = true
+			r.failed[key]++
+			if !isMeasurementError(err) {
+				r.failed[key] = maxFailures // waiting for it again takes too long
+			}
 			failure := fmt.Sprintf("%s on %s: %v", w.name, driver, err)
 			r.results.Failures = append(r.results.Failures, failure)
 			fmt.Fprintln(r.progress, "failed:", failure)

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func names(workloads []workload) []string {
+	var all []string
+	for _, w := range workloads {
+		all = append(all, w.name)
+	}
+	return all
+}
+
+func TestSelectWorkloads(t *testing.T) {
+	all := allWorkloads()
+
+	selected, err := selectWorkloads(all, []string{"start", "echo-64"})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"echo-64-once", "echo-64-true", "echo-64-passive", "start"}, names(selected))
+
+	selected, err = selectWorkloads(all, nil)
+	require.NoError(t, err)
+	assert.Equal(t, names(all), names(selected))
+
+	_, err = selectWorkloads(all, []string{"echo", "eccho"})
+	assert.ErrorContains(t, err, `"eccho"`)
+}
+
+func TestWorkloadNamesAreUnique(t *testing.T) {
+	seen := map[string]bool{}
+	for _, name := range names(allWorkloads()) {
+		assert.False(t, seen[name], name)
+		seen[name] = true
+	}
+}
+
+func TestRequest(t *testing.T) {
+	tests := map[string]struct {
+		workload workload
+		want     string
+	}{
+		"timed":      {workload{call: "m,f", args: "size => 64"}, "{m,f,#{size => 64, ms => 300}}.\n"},
+		"no args":    {workload{call: "m,f"}, "{m,f,#{ms => 300}}.\n"},
+		"longer":     {workload{call: "m,f", longer: 4}, "{m,f,#{ms => 1200}}.\n"},
+		"fixed":      {workload{call: "m,f", perMs: 10}, "{m,f,#{count => 3000}}.\n"},
+		"for a file": {workload{call: "m,f", args: `file => "FILE"`}, "{m,f,#{file => \"/tmp/x\", ms => 300}}.\n"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			assert.Equal(t, test.want, test.workload.request(300, "/tmp/x"))
+		})
+	}
+}
+
+func TestParseDriver(t *testing.T) {
+	tests := map[string]struct {
+		driver string
+		shards int
+		ok     bool
+	}{
+		"stock":   {"stock", 0, true},
+		"socket":  {"socket", 0, true},
+		"gentcp":  {"gentcp", 0, true},
+		"gentcp4": {"gentcp", 4, true},
+		"gentcp0": {"", 0, false},
+		"gentcpx": {"", 0, false},
+		"inet":    {"", 0, false},
+		"":        {"", 0, false},
+	}
+	for name, test := range tests {
+		driver, shards, err := parseDriver(name)
+		assert.Equal(t, test.ok, err == nil, name)
+		if test.ok {
+			assert.Equal(t, test.driver, driver, name)
+			assert.Equal(t, test.shards, shards, name)
+		}
+	}
+}
+
+func TestParseAnswer(t *testing.T) {
+	values, err := parseAnswer(`{"ok":{"us":21.5}}`)
+	require.NoError(t, err)
+	assert.Equal(t, map[string]float64{"us": 21.5}, values)
+
+	_, err = parseAnswer(`{"error":"closed"}`)
+	assert.True(t, isMeasurementError(err))
+	assert.EqualError(t, err, "closed")
+
+	_, err = parseAnswer("nonsense")
+	assert.Error(t, err)
+	assert.False(t, isMeasurementError(err))
+}
