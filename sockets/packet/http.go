@@ -92,7 +92,7 @@ func (f *Framer) httpLine(buf []byte) (n, need int, err error) {
 	}
 	limit := f.window()
 	buf = buf[:min(len(buf), limit)]
-	if s := string(buf); len(buf) <= 2 && (s == "\n" || s == "\r\n") {
+	if string(buf) == "\n" || string(buf) == "\r\n" {
 		return len(buf), 0, nil // nothing can continue an empty line
 	}
 	longest := limit
@@ -197,9 +197,8 @@ func (f *Framer) parseRequest(b []byte) *HTTPItem {
 	}
 	target := b[:n]
 	if b = skipBlanks(b[n:]); len(b) > 0 {
-		const shortest = "HTTP/1.1"
 		rest, ok := bytes.CutPrefix(b, []byte("HTTP/"))
-		if !ok || len(b) < len(shortest) {
+		if !ok {
 			return nil
 		}
 		if _, ok = item.version(rest); !ok {

@@ -14,32 +14,32 @@ import (
 	"github.com/gentcp/gentcp/sockets/packet"
 )
 
-// describe writes p in one line. The words are those of testdata/oracle.escript.
+// describe writes p in one line, in the words of testdata/oracle.escript.
 func describe(p packet.Packet) string {
 	name := func(known bool, s string) string {
 		if known {
-			return fmt.Sprintf("atom x%x", s)
+			return fmt.Sprintf("atom %q", s)
 		}
-		return fmt.Sprintf("string x%x", s)
+		return fmt.Sprintf("string %q", s)
 	}
 	h := p.HTTP
 	switch p.Kind {
 	case packet.Bytes:
-		return fmt.Sprintf("bytes x%x", p.Data)
+		return fmt.Sprintf("bytes %q", p.Data)
 	case packet.HTTPRequest:
 		method := name(h.KnownMethod, h.Method)
 		return fmt.Sprintf("request %s %s %d %d", method, describeURI(h.URI), h.Major, h.Minor)
 	case packet.HTTPResponse:
-		return fmt.Sprintf("response %d %d %d x%x", h.Major, h.Minor, h.Status, h.Phrase)
+		return fmt.Sprintf("response %d %d %d %q", h.Major, h.Minor, h.Status, h.Phrase)
 	case packet.HTTPHeader:
 		field := name(h.Index > 0, h.Name)
-		return fmt.Sprintf("header %d %s x%x x%x", h.Index, field, h.Orig, h.Value)
+		return fmt.Sprintf("header %d %s %q %q", h.Index, field, h.Orig, h.Value)
 	case packet.HTTPEOH:
 		return "eoh"
 	case packet.HTTPError:
-		return fmt.Sprintf("error x%x", p.Data)
+		return fmt.Sprintf("error %q", p.Data)
 	case packet.TLSRecord:
-		return fmt.Sprintf("tls %d %d %d x%x", p.TLS.Type, p.TLS.Major, p.TLS.Minor, p.Data)
+		return fmt.Sprintf("tls %d %d %d %q", p.TLS.Type, p.TLS.Major, p.TLS.Minor, p.Data)
 	}
 	return fmt.Sprintf("kind %d", p.Kind)
 }
@@ -49,13 +49,13 @@ func describeURI(u packet.URI) string {
 	case packet.URIStar:
 		return "star"
 	case packet.URIAbsPath:
-		return fmt.Sprintf("abs_path x%x", u.Path)
+		return fmt.Sprintf("abs_path %q", u.Path)
 	case packet.URIAbsolute:
-		return fmt.Sprintf("absolute x%x x%x %d x%x", u.Scheme, u.Host, u.Port, u.Path)
+		return fmt.Sprintf("absolute %q %q %d %q", u.Scheme, u.Host, u.Port, u.Path)
 	case packet.URIScheme:
-		return fmt.Sprintf("scheme x%x x%x", u.Scheme, u.Path)
+		return fmt.Sprintf("scheme %q %q", u.Scheme, u.Path)
 	case packet.URIString:
-		return fmt.Sprintf("string x%x", u.Path)
+		return fmt.Sprintf("string %q", u.Path)
 	}
 	return fmt.Sprintf("uri kind %d", u.Kind)
 }

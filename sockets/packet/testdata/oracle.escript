@@ -51,7 +51,7 @@ answer(L, ["stream", Types, Size, Buffer, Delimiter, Hex]) ->
     Items = receive_all(S, [type(T) || T <- string:lexemes(Types, ",")]),
     ok = gen_tcp:close(S),
     ok = gen_tcp:close(C),
-    lists:join("|", Items).
+    lists:join(" | ", Items).
 
 receive_all(S, [Type | Types]) ->
     ok = inet:setopts(S, [{packet, Type}]),
