@@ -8,11 +8,7 @@ func (s *Scanner) Pid() Pid {
 	if d == nil {
 		return Pid{}
 	}
-	p := Pid{Node: Atom(node), ID: be32(d), Serial: be32(d[4:]), Creation: uint32(d[8])}
-	if tag == tagNewPid {
-		p.Creation = be32(d[8:])
-	}
-	return p
+	return makePid(tag, Atom(node), d)
 }
 
 // Port reads a port, in any of its formats.
@@ -21,16 +17,7 @@ func (s *Scanner) Port() Port {
 	if d == nil {
 		return Port{}
 	}
-	p := Port{Node: Atom(node)}
-	switch tag {
-	case tagV4Port:
-		p.ID, p.Creation = binary.BigEndian.Uint64(d), be32(d[8:])
-	case tagNewPort:
-		p.ID, p.Creation = uint64(be32(d)), be32(d[4:])
-	default:
-		p.ID, p.Creation = uint64(be32(d)), uint32(d[4])
-	}
-	return p
+	return makePort(tag, Atom(node), d)
 }
 
 // Ref reads a reference, in any of its formats.
@@ -39,7 +26,29 @@ func (s *Scanner) Ref() Ref {
 	if d == nil {
 		return Ref{}
 	}
-	r := Ref{Node: Atom(node)}
+	return makeRef(tag, Atom(node), d)
+}
+
+func makePid(tag Tag, node Atom, d []byte) Pid {
+	p := Pid{Node: node, ID: be32(d), Serial: be32(d[4:]), Creation: uint32(d[8])}
+	if tag == tagNewPid {
+		p.Creation = be32(d[8:])
+	}
+	return p
+}
+
+func makePort(tag Tag, node Atom, d []byte) Port {
+	switch tag {
+	case tagV4Port:
+		return Port{Node: node, ID: binary.BigEndian.Uint64(d), Creation: be32(d[8:])}
+	case tagNewPort:
+		return Port{Node: node, ID: uint64(be32(d)), Creation: be32(d[4:])}
+	}
+	return Port{Node: node, ID: uint64(be32(d)), Creation: uint32(d[4])}
+}
+
+func makeRef(tag Tag, node Atom, d []byte) Ref {
+	r := Ref{Node: node}
 	switch tag {
 	case tagNewerRef:
 		r.Creation, d = be32(d), d[4:]

@@ -13,7 +13,7 @@ const compressedHead = 5 // the tag and the inflated size
 // inflate returns the term that COMPRESSED, at the start of data and at offset
 // off of the input, holds, and how many bytes of data it takes. The claimed
 // size is checked against the limit before, and against the truth after.
-func inflate(data []byte, off int, opts *Options) (term []byte, size int, err error) {
+func inflate(data []byte, off int, opts *DecodeOptions) (term []byte, size int, err error) {
 	fail := func(kind error, format string, args ...any) ([]byte, int, error) {
 		return nil, 0, &Error{Offset: off, Tag: tagCompressed, Err: kind, Detail: fmt.Sprintf(format, args...)}
 	}
@@ -43,7 +43,7 @@ type zlibReader interface {
 
 // inflateFrom reads one zlib stream of exactly claim bytes. Memory grows with
 // what really comes, from guess on.
-func inflateFrom(in zlibReader, claim uint32, guess int, opts *Options) ([]byte, error) {
+func inflateFrom(in zlibReader, claim uint32, guess int, opts *DecodeOptions) ([]byte, error) {
 	fail := func(kind error, format string, args ...any) ([]byte, error) {
 		return nil, &Error{Tag: tagCompressed, Err: kind, Detail: fmt.Sprintf(format, args...)}
 	}

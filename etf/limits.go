@@ -24,9 +24,9 @@ type Limits struct {
 	MaxMessage  int // bytes of one message on a stream, see Decoder
 }
 
-// Options chooses how terms are read. The zero value and nil are the
-// defaults. Options may be used by many goroutines as long as none changes it.
-type Options struct {
+// DecodeOptions chooses how terms are read. The zero value and nil are the
+// defaults. They may be used by many goroutines as long as none changes it.
+type DecodeOptions struct {
 	Limits
 
 	// Alias lets decoded binaries and atoms point into the input instead of
@@ -40,63 +40,63 @@ type Options struct {
 	AtomCache []Atom
 }
 
-func (o *Options) maxDepth() int {
+func (o *DecodeOptions) maxDepth() int {
 	if o == nil || o.MaxDepth == 0 {
 		return DefaultMaxDepth
 	}
 	return o.MaxDepth
 }
 
-func (o *Options) maxElements() int {
+func (o *DecodeOptions) maxElements() int {
 	if o == nil || o.MaxElements == 0 {
 		return DefaultMaxElements
 	}
 	return o.MaxElements
 }
 
-func (o *Options) maxAtom() int {
+func (o *DecodeOptions) maxAtom() int {
 	if o == nil || o.MaxAtom == 0 {
 		return DefaultMaxAtom
 	}
 	return o.MaxAtom
 }
 
-func (o *Options) maxBig() int {
+func (o *DecodeOptions) maxBig() int {
 	if o == nil || o.MaxBig == 0 {
 		return DefaultMaxBig
 	}
 	return o.MaxBig
 }
 
-func (o *Options) maxInflated() int {
+func (o *DecodeOptions) maxInflated() int {
 	if o == nil || o.MaxInflated == 0 {
 		return DefaultMaxInflated
 	}
 	return o.MaxInflated
 }
 
-func (o *Options) maxMessage() int {
+func (o *DecodeOptions) maxMessage() int {
 	if o == nil || o.MaxMessage == 0 {
 		return DefaultMaxMessage
 	}
 	return o.MaxMessage
 }
 
-func (o *Options) cached(i byte) (Atom, bool) {
+func (o *DecodeOptions) cached(i byte) (Atom, bool) {
 	if o == nil || int(i) >= len(o.AtomCache) {
 		return "", false
 	}
 	return o.AtomCache[i], true
 }
 
-func (o *Options) alias() bool { return o != nil && o.Alias }
+func (o *DecodeOptions) alias() bool { return o != nil && o.Alias }
 
 // The deepest nesting that may be asked for: a level takes a few hundred
 // bytes of stack, and a goroutine that outgrows its stack ends the process.
 const maxMaxDepth = 100_000
 
 // check refuses limits that make no sense, before any input is read.
-func (o *Options) check() error {
+func (o *DecodeOptions) check() error {
 	if o == nil {
 		return nil
 	}

@@ -30,7 +30,7 @@ type Scanner struct {
 	data []byte // nil after a failure, which makes every later read fail
 	off  int
 	left int // elements that may still be declared
-	opts *Options
+	opts *DecodeOptions
 	err  error
 }
 
@@ -41,7 +41,7 @@ func NewScanner(data []byte) Scanner {
 
 // NewScanner returns a Scanner at the start of data, with the limits and the
 // atom cache of o.
-func (o *Options) NewScanner(data []byte) Scanner {
+func (o *DecodeOptions) NewScanner(data []byte) Scanner {
 	s := Scanner{data: data, left: o.maxElements(), opts: o}
 	if err := o.check(); err != nil {
 		s.data, s.err = nil, err
@@ -160,7 +160,7 @@ func (s *Scanner) Nil() {
 func (s *Scanner) Atom() []byte {
 	if d := s.data[s.off:]; len(d) >= 2 && Tag(d[0]) == tagSmallAtomUTF8 {
 		n := int(d[1]) + 2
-		if n <= len(d) && s.opts == nil && ascii(d[2:n]) {
+		if n <= len(d) && n-2 <= s.opts.maxAtom() && ascii(d[2:n]) {
 			s.off += n
 			return d[2:n:n]
 		}

@@ -1,9 +1,5 @@
 package etf
 
-import (
-	"math/big"
-)
-
 // Term is any Erlang term. What [Decode] returns is one of
 //
 //	Atom            every atom, true, false, nil and undefined too
@@ -118,5 +114,3 @@ type Export struct {
 // Local is a LOCAL_EXT term: bytes that only the node that wrote them
 // understands.
 type Local []byte
-
-var _ = big.NewInt

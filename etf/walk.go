@@ -14,7 +14,7 @@ import (
 // term, and what it counts lets the decoder allocate once and exactly.
 type walker struct {
 	data []byte
-	opts *Options
+	opts *DecodeOptions
 	left int // elements that may still be declared
 	err  *Error
 	census
@@ -22,17 +22,26 @@ type walker struct {
 
 // A census counts what the term model needs memory for.
 type census struct {
-	slots     int // elements of tuples and of lists, free variables
-	pairs     int
-	tuples    int
-	lists     int
-	maps      int
-	atoms     int
-	atomBytes int // of all names as UTF-8, nodes of pids included
-	ints      int // that an int64 may hold and a byte may not
-	floats    int
-	binaries  int
-	strings   int
+	slots    int // elements of tuples and of lists, free variables
+	pairs    int
+	tuples   int
+	lists    int
+	maps     int
+	atoms    int
+	ints     int // that an int64 may hold and a byte may not
+	floats   int
+	binaries int
+	strings  int
+	text     int // bytes of names as UTF-8, those of nodes too, and of small binaries and strings
+}
+
+// smallData is the size up to which binaries and strings share one allocation.
+const smallData = 64
+
+func (c *census) addData(n int) {
+	if n <= smallData {
+		c.text += n
+	}
 }
 
 // terms steps over n terms from off and returns the offset behind them, or -1
@@ -73,6 +82,7 @@ func (w *walker) terms(off, n, depth int) int {
 				return w.claim(off, 5, m, "bytes")
 			}
 			w.binaries++
+			w.addData(m)
 			size = 5 + m
 		case tagString:
 			if len(d)-off < 3 {
@@ -83,6 +93,7 @@ func (w *walker) terms(off, n, depth int) int {
 				return w.claim(off, 3, m, "bytes")
 			}
 			w.strings++
+			w.addData(m)
 			size = 3 + m
 		case tagNewFloat:
 			if len(d)-off < 9 {
@@ -122,7 +133,7 @@ func (w *walker) terms(off, n, depth int) int {
 			if used := d[off+5]; used > 8 || (used == 0) != (m == 0) {
 				return w.fail(off, ErrValue, "%s of %d bytes uses %d bits of the last", tag, m, used)
 			}
-			w.binaries++
+			w.addData(m)
 			size = 6 + m
 		default:
 			if off = w.compound(off, depth); off < 0 {
@@ -172,7 +183,7 @@ func (w *walker) compound(off, depth int) int {
 		}
 		w.maps++
 		w.pairs += n
-		return w.terms(at, 2*n, depth+1)
+		return w.mapping(at, n, depth+1)
 	case tagNewPid, tagPid, tagNewPort, tagPort, tagV4Port, tagNewerRef, tagNewRef, tagRef:
 		return w.identifier(off)
 	case tagExport:
@@ -219,6 +230,29 @@ func (w *walker) compound(off, depth int) int {
 		return len(d)
 	}
 	return w.fail(off, ErrTag, "%s starts no term", tag)
+}
+
+// mapping steps over n pairs.
+func (w *walker) mapping(off, n, depth int) int {
+	if n < 2 {
+		return w.terms(off, 2*n, depth)
+	}
+	var keys keySet
+	keys.expect(n)
+	for range n {
+		value := w.terms(off, 1, depth)
+		if value < 0 {
+			return -1
+		}
+		keys.add(off, w.data[off:value], w.opts)
+		if off = w.terms(value, 1, depth); off < 0 {
+			return -1
+		}
+	}
+	if at := keys.duplicate(); at >= 0 {
+		return w.fail(at, ErrDuplicate, "the key %s comes twice in a map", formatKey(w.data[at:], w.opts))
+	}
+	return off
 }
 
 // newFun checks NEW_FUN_EXT: size, arity, uniq, index, the number of free
@@ -326,7 +360,7 @@ func (w *walker) atom(off int) int {
 		if !ok {
 			return w.fail(off, ErrTag, "%s %d is not in the cache", tag, d[at-1])
 		}
-		w.atomBytes += len(name)
+		w.text += len(name)
 		return at
 	case tagAtomUTF8, tagAtom:
 		n |= int(d[at-2]) << 8
@@ -336,11 +370,11 @@ func (w *walker) atom(off int) int {
 	}
 	name := d[at : at+n]
 	chars := n
-	w.atomBytes += n
+	w.text += n
 	if !ascii(name) {
 		if tag == tagSmallAtom || tag == tagAtom {
 			for _, c := range name {
-				w.atomBytes += int(c >> 7)
+				w.text += int(c >> 7)
 			}
 		} else {
 			if !utf8.Valid(name) {
