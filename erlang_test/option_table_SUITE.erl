@@ -56,7 +56,7 @@ cases() ->
 do_rows(delivery) ->
     [#{name => active, default => false,        % the pairs of tcp_pairs are passive
        set => [true, once, false, 1, 5, 32767],
-       bad => [32768, -32769, maybe, "true", <<"once">>, 1.0, undefined]},
+       bad => [32768, -32769, sometimes, "true", <<"once">>, 1.0, undefined]},
      #{name => mode, default => binary,         % likewise
        set => [list, binary],
        bad => [text, undefined, 1, "binary", <<"list">>]},
@@ -1051,11 +1051,11 @@ do_connect_exit(Opts) ->
                  catch
                      exit:ExitReason -> ExitReason
                  end,
-        case socket:accept(Peer, nowait) of
+        case socket:accept(Peer, 0) of
             {ok, Connected} ->
                 tcp_pairs:peer_close(Connected),
                 {connected, Reason};
-            {select, _} ->
+            {error, timeout} ->
                 Reason
         end
     after
