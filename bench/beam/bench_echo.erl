@@ -34,7 +34,8 @@ open(#{size := Size, mode := Mode} = Args) ->
 trip(false, S, Message, Size) ->
     fun() ->
             ok = gen_tcp:send(S, Message),
-            {ok, _} = gen_tcp:recv(S, Size)
+            {ok, _} = gen_tcp:recv(S, Size),
+            ok
     end;
 trip(Mode, S, Message, Size) ->
     fun() ->
@@ -92,10 +93,10 @@ neighbour(send, Args, Parent) ->
 neighbour(recv, Args, Parent) ->
     S = bench_peer:open(Args, ["source raw ", integer_to_list(?BULK), " ms 60000"],
                         [binary, {active, false}]),
-    transfer(fun() -> {ok, _} = gen_tcp:recv(S, ?BULK) end, Parent).
+    transfer(fun() -> {ok, _} = gen_tcp:recv(S, ?BULK), ok end, Parent).
 
 %% Runs until it is killed. The parent starts to measure once data flows.
--spec transfer(fun(() -> term()), pid()) -> no_return().
+-spec transfer(fun(() -> ok), pid()) -> no_return().
 transfer(Do, Parent) ->
     bench_clock:repeat(#{count => 50}, Do),
     Parent ! {self(), running},

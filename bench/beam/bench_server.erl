@@ -85,11 +85,11 @@ accept(L, Serve, Servers) ->
     case gen_tcp:accept(L) of
         {ok, S} ->
             {Pid, Monitor} = spawn_monitor(fun() -> receive {go, S} -> Serve(S) end end),
-            case gen_tcp:controlling_process(S, Pid) of
-                ok -> Pid ! {go, S};
-                %% The peer was faster; only an accepted socket can be gone.
-                {error, _} -> exit(Pid, kill)
-            end,
+            _ = case gen_tcp:controlling_process(S, Pid) of
+                    ok -> Pid ! {go, S};
+                    %% The peer was faster; only an accepted socket can be gone.
+                    {error, _} -> exit(Pid, kill)
+                end,
             accept(L, Serve, [Monitor | Servers]);
         {error, closed} ->
             [receive {'DOWN', Monitor, process, _, _} -> ok end || Monitor <- Servers],

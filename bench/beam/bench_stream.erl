@@ -74,7 +74,7 @@ count(packet4, true, S, N) ->
 count(http, Mode, S, N) ->
     receive
         {http, S, Packet} ->
-            rearm(Mode, S),
+            _ = rearm(Mode, S),
             count(http, Mode, S, N + ended(Packet));
         {tcp_closed, S} -> N;
         {tcp_error, S, Reason} -> exit(Reason)
@@ -86,7 +86,7 @@ ended(_) -> 0.
 
 %% At the end of the stream, re-arming may find the socket closed.
 rearm(true, _S) -> ok;
-rearm(once, S) -> _ = inet:setopts(S, [{active, once}]).
+rearm(once, S) -> inet:setopts(S, [{active, once}]).
 
 check_count(#{count := Count}, Count) -> ok;
 check_count(#{count := Count}, Other) -> exit({want, Count, got, Other});
