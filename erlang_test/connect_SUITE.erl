@@ -200,7 +200,7 @@ killed_while_connecting(_Config) ->
     {L, Port} = tcp_pairs:listen([{backlog, 0}]),
     Queued = do_fill_backlog(?LOOPBACK, Port),
     {Pid, Monitor} = spawn_monitor(fun() -> gen_tcp:connect(?LOOPBACK, Port, []) end),
-    eventually(fun() -> do_waits(Pid) end),
+    tcp_pairs:at_rest(Pid),
     exit(Pid, kill),
     receive {'DOWN', Monitor, process, Pid, killed} -> ok end,
     {error, timeout} = gen_tcp:connect(?LOOPBACK, Port, [], 50),
@@ -418,10 +418,6 @@ do_unused_port() ->
     {L, Port} = tcp_pairs:listen(),
     ok = gen_tcp:close(L),
     Port.
-
-%% Whether a process has gone to wait for something.
-do_waits(Pid) ->
-    {status, waiting} =:= process_info(Pid, status).
 
 do_otp_release() ->
     list_to_integer(erlang:system_info(otp_release)).

@@ -13,7 +13,7 @@
 -export([peer_listen/0, peer_listen/1, peer_accept/1, peer_connect/1, peer_connect/2,
          peer_port/1, peer_send/2, peer_recv/2, peer_recv_all/1, peer_shutdown/2,
          peer_reset/1, peer_close/1]).
--export([eventually/1, arrived/2, eof_arrived/1, reset_arrived/1, acknowledged/1]).
+-export([eventually/1, at_rest/1, arrived/2, eof_arrived/1, reset_arrived/1, acknowledged/1]).
 -export([local_path/0]).
 -export([flush/0, is_gone/1, outcome/1, by_another/1]).
 
@@ -197,6 +197,17 @@ eventually(Condition, Retries) ->
             timer:sleep(?POLL_INTERVAL),
             eventually(Condition, Retries - 1)
     end.
+
+%% Waits until a process has nothing left to do but wait for a message, for
+%% example in a call that blocks.
+-spec at_rest(pid()) -> ok.
+at_rest(Pid) ->
+    Sample = fun() -> process_info(Pid, [status, reductions, message_queue_len]) end,
+    eventually(fun() ->
+        [{status, Status} | _] = Before = Sample(),
+        timer:sleep(?POLL_INTERVAL),
+        Status =:= waiting andalso Before =:= Sample()
+    end).
 
 %% Waits until the kernel has received Bytes in all on this connection,
 %% whether or not anybody has read them.
