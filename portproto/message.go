@@ -1,0 +1,121 @@
+package portproto
+
+import (
+	"encoding/binary"
+	"math"
+
+	"github.com/gentcp/gentcp/etf"
+)
+
+// AppendID writes a socket's Id with the fixed width that section 5.1 promises.
+func AppendID(dst []byte, id int64) []byte {
+	if id > math.MaxInt32 {
+		return etf.AppendInt(dst, id)
+	}
+	dst = append(dst, byte(98)) // INTEGER_EXT, also for small values
+	return binary.BigEndian.AppendUint32(dst, uint32(id))
+}
+
+// AppendEvent begins {Name, Id, ...}: a message of arity elements about a socket.
+func AppendEvent(dst []byte, name string, arity int, id int64) []byte {
+	return AppendID(etf.AppendAtom(etf.AppendTupleHeader(dst, arity), name), id)
+}
+
+// AppendReply begins {reply, Tag, Result}; the result follows.
+func AppendReply(dst []byte, tag etf.RawTerm) []byte {
+	return append(append(dst, replyHead...), tag...)
+}
+
+// AppendOK begins {ok, Value}; the value follows.
+func AppendOK(dst []byte) []byte { return append(dst, okHead...) }
+
+// AppendError writes {error, Reason} with an atom.
+func AppendError(dst []byte, reason string) []byte {
+	return etf.AppendAtom(AppendErrorTerm(dst), reason)
+}
+
+// AppendErrorTerm begins {error, Reason}; the reason follows.
+func AppendErrorTerm(dst []byte) []byte { return append(dst, errorHead...) }
+
+// AppendErrorText writes {error, {Kind, Text}} with a binary that says what is wrong.
+func AppendErrorText(dst []byte, kind, text string) []byte {
+	dst = etf.AppendTupleHeader(AppendErrorTerm(dst), 2)
+	return etf.AppendBinary(etf.AppendAtom(dst, kind), text)
+}
+
+// AppendTo begins {to, Owner, Message}; the message follows.
+func AppendTo(dst []byte, owner etf.RawTerm) []byte {
+	return append(etf.AppendAtom(etf.AppendTupleHeader(dst, 3), "to"), owner...)
+}
+
+// AppendCredit writes {credit, Id, Octets, Window}.
+func AppendCredit(dst []byte, id int64, octets, window int) []byte {
+	dst = AppendEvent(dst, "credit", 4, id)
+	return AppendID(AppendID(dst, int64(octets)), int64(window))
+}
+
+// Hello is what the port program says first.
+type Hello struct {
+	OSPid      int
+	MaxFrame   int
+	MaxSockets int
+	Features   []string
+}
+
+// Append writes {hello, Version, Map}.
+func (h Hello) Append(dst []byte) []byte {
+	dst = etf.AppendAtom(etf.AppendTupleHeader(dst, 3), "hello")
+	dst = etf.AppendMapHeader(etf.AppendInt(dst, Version), 5)
+	dst = etf.AppendBinary(etf.AppendAtom(dst, "version"), Program)
+	dst = etf.AppendInt(etf.AppendAtom(dst, "os_pid"), int64(h.OSPid))
+	dst = etf.AppendInt(etf.AppendAtom(dst, "max_frame"), int64(h.MaxFrame))
+	dst = etf.AppendInt(etf.AppendAtom(dst, "max_sockets"), int64(h.MaxSockets))
+	dst = etf.AppendAtom(dst, "features")
+	if len(h.Features) > 0 {
+		dst = etf.AppendListHeader(dst, len(h.Features))
+		for _, f := range h.Features {
+			dst = etf.AppendAtom(dst, f)
+		}
+	}
+	return etf.AppendNil(dst)
+}
+
+// NodeHello is the node's answer.
+type NodeHello struct {
+	Version    int64
+	Window     int // 0: no limit
+	SendCredit bool
+	OTP        int // 0: the newest
+	OSPid      int // 0: not told
+}
+
+// ReadHello reads the arguments of the node's hello: {hello, Version} or
+// {hello, Version, Map}. Keys that it does not know are for later versions.
+func ReadHello(c *Command) (NodeHello, error) {
+	var h NodeHello
+	s := &c.Args
+	h.Version = s.Int()
+	if c.Arity > 2 {
+		for range s.MapHeader() {
+			switch key := string(s.Atom()); key {
+			case "window":
+				h.Window = int(min(s.Uint(), math.MaxInt32))
+			case "otp":
+				h.OTP = int(s.Int())
+			case "os_pid":
+				h.OSPid = int(s.Int())
+			case "send_credit":
+				h.SendCredit = s.Bool()
+			default:
+				s.Skip()
+			}
+		}
+	}
+	return h, s.Finish()
+}
+
+var (
+	replyHead = etf.AppendAtom(etf.AppendTupleHeader(nil, 3), "reply")
+	okHead    = etf.AppendAtom(etf.AppendTupleHeader(nil, 2), "ok")
+	errorHead = etf.AppendAtom(etf.AppendTupleHeader(nil, 2), "error")
+)
