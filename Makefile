@@ -1,0 +1,100 @@
+# Everything that one does with this repository. `make demo` shows it at work,
+# `make test` checks it; both install what they lack (scripts/install-tools).
+
+GO ?= go
+REBAR3 ?= rebar3
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME ?= 10s
+
+.NOTPARALLEL:
+.PHONY: build port install-tools demo shell test format vet lint cross-build \
+        go-test xref dialyzer docs ct conformance conformance-27 fuzz \
+        bench bench-quick clean
+
+build: install-tools
+	@$(REBAR3) compile
+
+# Called by rebar3 too, before it compiles the application. Without cgo the
+# program is one static file, and runs on any Linux of its architecture.
+port:
+	@command -v $(GO) >/dev/null || { \
+	    echo "gentcp's port program is written in Go, and there is no '$(GO)' on the PATH:" >&2; \
+	    echo "install the release that go.mod names (https://go.dev/doc/install)" >&2; \
+	    exit 1; }
+	@mkdir -p priv
+	@CGO_ENABLED=0 $(GO) build -trimpath -o priv/gentcp_port ./cmd/gentcp_port
+
+install-tools:
+	@scripts/install-tools
+
+demo: build
+	@escript demo/demo.escript
+
+shell: build
+	@erl -pa _build/default/lib/gentcp/ebin -eval ' \
+	    ok = gentcp:install(), \
+	    io:format("gentcp is installed: every gen_tcp socket of this shell is one of its own. Try~n" \
+	              "  {ok, L} = gen_tcp:listen(0, [binary]), {ok, Port} = inet:port(L),~n" \
+	              "  {ok, C} = gen_tcp:connect(localhost, Port, [binary]), {ok, S} = gen_tcp:accept(L),~n" \
+	              "  gen_tcp:send(C, <<\"hello\">>), flush(), gentcp:i().~n")'
+
+# All the steps below, one after the other, and a count of what passed.
+test:
+	@scripts/test format vet lint cross-build go-test xref dialyzer docs ct conformance
+
+format:
+	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { \
+	    echo "not formatted as gofmt does:"; echo "$$unformatted"; exit 1; }
+
+vet:
+	@$(GO) vet ./...
+
+lint:
+	@$(GO) run $(STATICCHECK) ./...
+
+# The systems that it builds for besides the one at hand.
+cross-build:
+	@GOOS=darwin GOARCH=arm64 $(GO) build ./...
+	@GOOS=freebsd GOARCH=amd64 $(GO) build ./...
+
+go-test:
+	@scripts/go-test
+
+xref: port
+	@$(REBAR3) xref
+
+dialyzer: port
+	@$(REBAR3) dialyzer
+
+docs: port
+	@$(REBAR3) edoc
+
+ct: port
+	@scripts/ct
+
+# OTP's own suites for gen_tcp on the stock driver and on gentcp, in one table.
+conformance: port
+	@conformance/run
+
+# The same on the OTP 27 of Debian 13. Needs root.
+conformance-27: port
+	@conformance/run-27
+
+# Every fuzz target for $(FUZZTIME); a failing input is left in testdata/fuzz.
+fuzz:
+	@$(GO) list -f '{{.Dir}}' ./... | while read -r dir; do \
+	    grep -hos '^func Fuzz[A-Za-z0-9_]*' "$$dir"/*_test.go | sed 's/^func //' | while read -r target; do \
+	        echo "$$dir $$target"; \
+	        (cd "$$dir" && $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) .) </dev/null || exit 1; \
+	    done || exit 1; \
+	done
+
+bench: build
+	@bench/run
+
+bench-quick: build
+	@bench/run --quick
+
+clean:
+	@$(REBAR3) clean --all
+	@rm -rf _build priv/gentcp_port doc/edoc
