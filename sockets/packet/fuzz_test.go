@@ -1,6 +1,7 @@
 package packet_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -13,7 +14,7 @@ import (
 func FuzzNext(f *testing.F) {
 	for _, r := range rows {
 		s := r.setup()
-		f.Add(byte(s.mode), s.size, uint16(s.buffer), s.delimiter, byte(0), byte(3), []byte(r.in))
+		f.Add(byte(slices.Index(framed, s.mode)), s.size, uint16(s.buffer), s.delimiter, byte(0), byte(3), []byte(r.in))
 	}
 	f.Fuzz(func(t *testing.T, mode byte, size uint32, buffer uint16, delimiter, flags, chunk byte, data []byte) {
 		if size == 1 {

@@ -1,0 +1,129 @@
+package sockets
+
+import "golang.org/x/sys/unix"
+
+// dial is what a connecting socket waits for.
+type dial struct {
+	done  Opened
+	timer timer
+}
+
+// Connect opens a connection. from, if not nil, is bound first. A negative timeout (in
+// milliseconds) waits as long as the operating system does. It returns the socket
+// that connects, for CancelConnect; done may have been answered already.
+func (st *Stack) Connect(f Family, to Addr, from *Addr, start Start, timeout int64, done Opened) *Socket {
+	s, err := st.connect(f, to, from, start)
+	if err != nil {
+		done.Opened(nil, err)
+		return nil
+	}
+	s.dial = &dial{done: done}
+	if s.state == connected {
+		s.connectDone(nil)
+		return s
+	}
+	if timeout >= 0 {
+		st.after(&s.dial.timer, milliseconds(timeout), func() { s.connectDone(ErrTimeout) })
+	}
+	return s
+}
+
+func (st *Stack) connect(f Family, to Addr, from *Addr, start Start) (*Socket, error) {
+	s, err := st.open(f, start)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.bindAndConnect(to, from); err != nil {
+		s.discard()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Socket) bindAndConnect(to Addr, from *Addr) error {
+	sa, err := to.sockaddr(s.family)
+	if err != nil {
+		return err
+	}
+	if from != nil {
+		if err := s.bind(*from); err != nil {
+			return err
+		}
+	}
+	switch err := unix.Connect(s.fd, sa); err {
+	case nil:
+		s.state = connected
+	case unix.EINPROGRESS, unix.EINTR:
+	default:
+		return err
+	}
+	// Registered only now: before connect(2) a socket polls as hung up.
+	return s.register()
+}
+
+// finishConnect looks how an attempt has ended.
+func (s *Socket) finishConnect() {
+	if !s.canWrite || s.dial == nil {
+		return
+	}
+	code, err := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err == nil && code != 0 {
+		err = unix.Errno(code)
+	}
+	if err == nil {
+		if _, perr := unix.Getpeername(s.fd); perr == unix.ENOTCONN {
+			s.canWrite = false // an event of before the attempt
+			return
+		}
+	}
+	s.connectDone(err)
+}
+
+// connectDone answers the caller of Connect.
+func (s *Socket) connectDone(err error) {
+	d := s.dial
+	s.dial = nil
+	s.st.stop(&d.timer)
+	if err != nil {
+		s.discard()
+		d.done.Opened(nil, err)
+		return
+	}
+	s.state = connected
+	s.openWindow()
+	d.done.Opened(s, nil)
+	if s.opts.active.armed() {
+		s.st.later(s)
+	}
+}
+
+// CancelConnect withdraws a Connect.
+func (s *Socket) CancelConnect() bool {
+	if s.dial == nil {
+		return false
+	}
+	s.connectDone(ErrCancelled)
+	return true
+}
+
+// FdOpen makes a socket of a connected descriptor. It is passive and in list mode, as
+// gen_tcp:fdopen/2 leaves it.
+func (st *Stack) FdOpen(f Family, start Start) (*Socket, error) {
+	passive := Option{Name: optActive, Active: Passive}
+	start.Options = append(start.Options[:len(start.Options):len(start.Options)], passive)
+	s, err := st.open(f, start)
+	if err != nil {
+		return nil, err
+	}
+	s.state = connected
+	if _, err := unix.Getpeername(s.fd); err != nil {
+		s.state = husk
+		return s, nil
+	}
+	if err := s.register(); err != nil {
+		s.discard()
+		return nil, err
+	}
+	s.openWindow()
+	return s, nil
+}

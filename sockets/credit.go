@@ -1,0 +1,45 @@
+package sockets
+
+import "golang.org/x/sys/unix"
+
+// maxWindow is the most octets that senders may have under way without a call: some
+// hundred microseconds of a fast connection.
+const maxWindow = 512 << 10
+
+// openWindow tells how much can be sent without filling the kernel's buffer. The
+// kernel's figure includes its own overhead, so half of it counts.
+func (s *Socket) openWindow() {
+	if s.state != connected || s.held || s.strict {
+		return
+	}
+	size, err := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_SNDBUF)
+	if err != nil {
+		return
+	}
+	s.setWindow(min(size/2, maxWindow))
+}
+
+// setWindow tells of a change of the window, and gives back the credit of what
+// has left.
+func (s *Socket) setWindow(window int) {
+	if window == s.window && (s.uncredited == 0 || !s.out.empty()) {
+		return
+	}
+	s.window = window
+	s.credit()
+}
+
+// returnCredit gives back credit in batches, once the data is with the kernel.
+func (s *Socket) returnCredit() {
+	if s.uncredited*4 >= s.window && s.uncredited > 0 && s.out.empty() && len(s.corked) == 0 {
+		s.credit()
+	}
+}
+
+func (s *Socket) credit() {
+	n := 0
+	if s.out.empty() && len(s.corked) == 0 {
+		n, s.uncredited = s.uncredited, 0
+	}
+	s.st.sink.Credit(s, n, s.window)
+}

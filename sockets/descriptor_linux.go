@@ -1,0 +1,81 @@
+package sockets
+
+import (
+	"fmt"
+	"runtime"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+func openSocket(f Family) (int, error) {
+	return unix.Socket(f.domain(), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+}
+
+func acceptDescriptor(fd int) (int, error) {
+	conn, _, err := unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+	return conn, err
+}
+
+// socketInNamespace opens a socket in another network namespace. A namespace belongs to a
+// thread, so a thread of its own goes there and ends.
+func socketInNamespace(path string, f Family) (fd int, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		var ns int
+		if ns, err = unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
+			err = fmt.Errorf("open network namespace %s: %w", path, err)
+			return
+		}
+		defer func() { _ = unix.Close(ns) }()
+		if err = unix.Setns(ns, unix.CLONE_NEWNET); err != nil {
+			err = fmt.Errorf("enter network namespace %s: %w", path, err)
+			return
+		}
+		fd, err = openSocket(f)
+	}()
+	<-done
+	return fd, err
+}
+
+// writevAll is writev(2) without the allocations of the unix package.
+func writevAll(fd int, iov [][]byte) (int, error) {
+	var vector [maxVector]unix.Iovec
+	n := 0
+	for _, b := range iov {
+		if len(b) > 0 && n < maxVector {
+			vector[n].Base = &b[0]
+			vector[n].SetLen(len(b))
+			n++
+		}
+	}
+	written, _, errno := unix.Syscall(unix.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&vector[0])), uintptr(n))
+	runtime.KeepAlive(iov)
+	if errno != 0 {
+		return 0, errnoErr(errno)
+	}
+	return int(written), nil
+}
+
+// errnoErr boxes the errors of every day without an allocation.
+func errnoErr(e unix.Errno) error {
+	switch e {
+	case unix.EAGAIN:
+		return errAgain
+	case unix.EINTR:
+		return errIntr
+	}
+	return e
+}
+
+var errAgain, errIntr error = unix.EAGAIN, unix.EINTR
+
+func sendFile(to, from int, offset int64, n int) (int, error) {
+	sent, err := unix.Sendfile(to, from, &offset, n)
+	if err == unix.EINVAL || err == unix.ENOSYS {
+		return copyFile(to, from, offset, n)
+	}
+	return max(sent, 0), err
+}

@@ -1,0 +1,88 @@
+//go:build darwin || freebsd
+
+package sockets
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// poller waits for descriptors with kqueue(2), edge-triggered (EV_CLEAR) like
+// its Linux twin. A kevent carries no room for a token that is the same on all
+// systems, so the descriptor finds it.
+type poller struct {
+	fd     int
+	tokens map[int]token
+	events [128]unix.Kevent_t
+}
+
+func newPoller() (*poller, error) {
+	fd, err := unix.Kqueue()
+	if err != nil {
+		return nil, err
+	}
+	unix.CloseOnExec(fd)
+	return &poller{fd: fd, tokens: make(map[int]token)}, nil
+}
+
+func (p *poller) close() error { return unix.Close(p.fd) }
+
+func (p *poller) add(fd int, t token) error {
+	changes := make([]unix.Kevent_t, 2)
+	unix.SetKevent(&changes[0], fd, unix.EVFILT_READ, unix.EV_ADD|unix.EV_CLEAR)
+	unix.SetKevent(&changes[1], fd, unix.EVFILT_WRITE, unix.EV_ADD|unix.EV_CLEAR)
+	if _, err := unix.Kevent(p.fd, changes[:1], nil, nil); err != nil {
+		return err
+	}
+	// The reading end of a pipe has no write filter: that is no failure.
+	_, _ = unix.Kevent(p.fd, changes[1:], nil, nil)
+	p.tokens[fd] = t
+	return nil
+}
+
+func (p *poller) remove(fd int) {
+	delete(p.tokens, fd)
+	changes := make([]unix.Kevent_t, 2)
+	unix.SetKevent(&changes[0], fd, unix.EVFILT_READ, unix.EV_DELETE)
+	unix.SetKevent(&changes[1], fd, unix.EVFILT_WRITE, unix.EV_DELETE)
+	_, _ = unix.Kevent(p.fd, changes[:1], nil, nil)
+	_, _ = unix.Kevent(p.fd, changes[1:], nil, nil)
+}
+
+func (p *poller) wait(timeout time.Duration, ready func(token, readiness)) error {
+	var ts *unix.Timespec
+	if timeout >= 0 {
+		t := unix.NsecToTimespec(int64(timeout))
+		ts = &t
+	}
+	n, err := unix.Kevent(p.fd, nil, p.events[:], ts)
+	if err != nil {
+		if err == unix.EINTR {
+			return nil
+		}
+		return err
+	}
+	for i := range p.events[:n] {
+		ev := &p.events[i]
+		t, ok := p.tokens[int(ev.Ident)]
+		if !ok {
+			continue
+		}
+		var r readiness
+		switch int(ev.Filter) {
+		case unix.EVFILT_READ:
+			r |= readable
+			if ev.Flags&unix.EV_EOF != 0 {
+				r |= peerClosed
+			}
+		case unix.EVFILT_WRITE:
+			r |= writable
+		}
+		if ev.Flags&unix.EV_EOF != 0 && ev.Fflags != 0 {
+			r |= hungUp | readable | writable
+		}
+		ready(t, r)
+	}
+	return nil
+}

@@ -1,0 +1,226 @@
+package sockets
+
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/gentcp/gentcp/sockets/packet"
+)
+
+// state is where a socket is in its life.
+type state uint8
+
+const (
+	connecting state = iota
+	listening
+	connected
+	// husk: the descriptor has been released, because a call has told that the
+	// connection is at its end, but the socket itself is still there: its next
+	// calls tell about the end, then ENOTCONN.
+	husk
+	// gone: nobody can use the socket any longer. Output may still be flushed.
+	gone
+)
+
+// Socket is a listening or connected socket, or one that connects.
+type Socket struct {
+	// User is for the owner of the Stack.
+	User any
+
+	st     *Stack
+	id     ID
+	fd     int // -1 once released
+	token  token
+	family Family
+	state  state
+	opts   options
+
+	isRunnable bool
+	canRead    bool // as far as the poller has told and no read has found out otherwise
+	canWrite   bool
+
+	// Input.
+	framer     packet.Framer
+	in         []byte // received and not delivered
+	recv       receiver
+	readEnded  bool // the end of the stream has been told; only calls look again
+	closedTold bool // Closed has been told
+	held       bool // accepted and not adopted
+	needed     int  // octets that complete the packet at the front of in, if known
+
+	// Output.
+	out        queue
+	corked     []byte // small sends that wait for each other
+	isCorked   bool
+	blocked    *blockedSender
+	suspended  []suspendedSend
+	partial    *partialSend
+	uncredited int
+	window     int
+	strict     bool // every send is to be a call: the end is near
+
+	// The end. See finish.go.
+	shutdownPending  int // unix.SHUT_WR or SHUT_RDWR when the queue is empty, else 0
+	shutdownDone     bool
+	delayedCloseSend bool
+	delayedCloseRecv bool
+	delayedReset     bool
+	closers          []*closer
+	crashed          bool
+
+	listener *listener
+	dial     *dial
+
+	optionsChanged bool // since listen
+	received, sent counters
+}
+
+// ID is the socket's name.
+func (s *Socket) ID() ID { return s.id }
+
+// Family is the socket's address family.
+func (s *Socket) Family() Family { return s.family }
+
+// Binary tells whether packets are binaries (option mode), Header how many octets
+// of a binary packet are given as a list (option header).
+func (s *Socket) Binary() bool { return s.opts.binary }
+
+// Header is the option header: how many octets of a binary packet come as a list.
+func (s *Socket) Header() int { return s.opts.header }
+
+// DeliverPort is the option deliver: messages have the form of a port's.
+func (s *Socket) DeliverPort() bool { return s.opts.deliverPort }
+
+// PacketMode is the option packet.
+func (s *Socket) PacketMode() packet.Mode { return s.framer.Mode }
+
+// Listener tells whether the socket listens.
+func (s *Socket) Listener() bool { return s.state == listening }
+
+// Connected tells whether the socket is connected and has its descriptor.
+func (s *Socket) Connected() bool { return s.state == connected }
+
+// Active tells whether the socket is armed.
+func (s *Socket) Active() bool { return s.opts.active.armed() }
+
+// States are the states of inet:info/1.
+func (s *Socket) States() []string {
+	var states []string
+	switch s.state {
+	case connected:
+		if s.blocked != nil {
+			states = append(states, "busy")
+		}
+		return append(states, "connected", "open")
+	case connecting:
+		return append(states, "connecting", "open")
+	case listening:
+		if s.listener.waiting() > 0 {
+			states = append(states, "accepting")
+		}
+		return append(states, "listen", "open")
+	case husk:
+		return nil
+	}
+	return []string{"closed"}
+}
+
+// Buffered is the octets that wait to be delivered and to be written.
+func (s *Socket) Buffered() (input, output int) { return len(s.in), s.pending() }
+
+// Peername is the address of the other end.
+func (s *Socket) Peername() (Addr, error) { return s.name(unix.Getpeername, unix.ENOTCONN) }
+
+// Sockname is the socket's own address.
+func (s *Socket) Sockname() (Addr, error) { return s.name(unix.Getsockname, unix.EBADF) }
+
+func (s *Socket) name(get func(int) (unix.Sockaddr, error), noDescriptor error) (Addr, error) {
+	if s.state == gone {
+		return Addr{}, ErrClosed
+	}
+	if s.fd < 0 {
+		return Addr{}, noDescriptor
+	}
+	sa, err := get(s.fd)
+	if err != nil {
+		return Addr{}, err
+	}
+	return addrOf(sa), nil
+}
+
+// ready is called by the poller.
+func (s *Socket) ready(r readiness) {
+	if r&readable != 0 {
+		s.canRead = true
+	}
+	if r&writable != 0 {
+		s.canWrite = true
+	}
+	if r&(peerClosed|hungUp) != 0 && s.state == connected {
+		// What the next send finds out has to reach its caller.
+		s.setStrict()
+	}
+	s.st.later(s)
+}
+
+// progress is one turn of the socket: it does what the poller has made possible.
+func (s *Socket) progress() {
+	switch s.state {
+	case connecting:
+		s.finishConnect()
+	case listening:
+		if s.canRead {
+			s.acceptWaiting()
+		}
+	case connected:
+		if s.canWrite {
+			s.output()
+		}
+		if s.state == connected && s.canRead && s.mayRead() {
+			if s.st.paused {
+				s.st.later(s)
+				return
+			}
+			s.input()
+		}
+	case gone:
+		if s.canWrite && s.fd >= 0 {
+			s.output()
+		}
+	}
+}
+
+// register begins to watch the descriptor.
+func (s *Socket) register() error {
+	t, err := s.st.watch(s.fd, s)
+	s.token = t
+	return err
+}
+
+// release closes the descriptor.
+func (s *Socket) release() {
+	if s.fd < 0 {
+		return
+	}
+	s.st.unwatch(s.token)
+	s.st.poll.remove(s.fd)
+	_ = unix.Close(s.fd)
+	s.fd = -1
+	s.canRead, s.canWrite = false, false
+}
+
+// Receiver is the completion of a Recv.
+type Receiver interface {
+	// Received gives a packet, or the error. The packet's slices are valid only
+	// during the call.
+	Received(s *Socket, p packet.Packet, err error)
+}
+
+// Completer is the completion of a call that gives no value.
+type Completer interface {
+	Done(err error)
+}
+
+// Opened is the completion of a call that opens a socket.
+type Opened interface {
+	Opened(s *Socket, err error)
+}

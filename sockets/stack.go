@@ -1,0 +1,391 @@
+package sockets
+
+import (
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gentcp/gentcp/sockets/packet"
+)
+
+// ID names a socket of a Stack. IDs count up from 1 and are never used again.
+type ID int64
+
+// Sink is told what happens on the sockets of a Stack. It is called on the
+// Stack's goroutine; slices are valid only during the call.
+type Sink interface {
+	// Packet is a packet on an active socket.
+	Packet(s *Socket, p packet.Packet)
+	// Passive: an {active, N} count has come to 0.
+	Passive(s *Socket)
+	// Error is an error on an active socket.
+	Error(s *Socket, err error)
+	// Closed is the end of the stream of an active socket.
+	Closed(s *Socket)
+	// Gone: the socket exists no longer. reason is nil for a normal end.
+	Gone(s *Socket, reason error)
+	// Credit: n more octets of Send have left the queue, and window octets can
+	// be sent before the next Credit without filling the kernel's buffer.
+	Credit(s *Socket, n, window int)
+}
+
+// Config sets the limits of a Stack. The zero value is ready to use.
+type Config struct {
+	// MaxQueue is the most octets of output that one socket may hold, default
+	// 1 GiB. Beyond it the socket ends with ENOBUFS.
+	MaxQueue int
+	// MaxSockets is the most sockets a Stack opens, listeners included; more
+	// are refused with EMFILE. 0 leaves it to the operating system.
+	MaxSockets int
+	// IPv6Hosts parses IPv6 literals in HTTP request URIs as OTP 26 and newer do.
+	IPv6Hosts bool
+	// Log is where failures are told that no caller sees. Default: nowhere.
+	Log *slog.Logger
+}
+
+const (
+	defaultMaxQueue = 1 << 30
+	// A socket is read this much at a time: large enough for bulk transfers, small
+	// enough that one socket does not keep the others waiting for long.
+	readSize = 256 << 10
+)
+
+// readiness is what a poller says of a descriptor.
+type readiness uint8
+
+const (
+	readable readiness = 1 << iota
+	writable
+	peerClosed // the peer has shut down its writing side
+	hungUp     // the connection is gone in both directions
+)
+
+// token names a registered descriptor; the generation tells an event that was
+// under way for a descriptor that has since been closed.
+type token struct {
+	index      int32
+	generation int32
+}
+
+// watcher is whoever waits for a descriptor: a Socket, or a function given to Watch.
+type watcher interface {
+	ready(r readiness)
+}
+
+type watchSlot struct {
+	w          watcher
+	generation int32
+}
+
+// Stack is a set of sockets that one goroutine serves.
+type Stack struct {
+	cfg  Config
+	sink Sink
+	poll *poller
+
+	slots   []watchSlot
+	free    []int32
+	sockets map[ID]*Socket
+	lastID  ID
+
+	timers timers
+	// runnable sockets have more to read or write than their turn allowed.
+	runnable, running []*Socket
+	// corked sockets hold small sends that wait for more of them.
+	corked  []*Socket
+	cork    bool
+	scratch []byte
+	// corkBuffers are free buffers for small sends.
+	corkBuffers [][]byte
+	paused      bool
+
+	again      []func()
+	beforeWait func()
+	stopped    bool
+
+	wake  wakeup
+	mu    sync.Mutex // guards posts
+	posts []func()
+}
+
+// NewStack makes an empty Stack.
+func NewStack(cfg Config, sink Sink) (*Stack, error) {
+	if cfg.MaxQueue <= 0 {
+		cfg.MaxQueue = defaultMaxQueue
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	poll, err := newPoller()
+	if err != nil {
+		return nil, fmt.Errorf("sockets: open a poller: %w", err)
+	}
+	st := &Stack{
+		cfg: cfg, sink: sink, poll: poll,
+		sockets: make(map[ID]*Socket),
+		scratch: make([]byte, readSize),
+	}
+	if err := st.wake.open(); err != nil {
+		_ = poll.close()
+		return nil, fmt.Errorf("sockets: open a wake-up pipe: %w", err)
+	}
+	if _, err := st.watch(st.wake.read, &st.wake); err != nil {
+		_ = poll.close()
+		return nil, fmt.Errorf("sockets: watch the wake-up pipe: %w", err)
+	}
+	return st, nil
+}
+
+// Run serves the sockets until Stop is called, then closes all of them.
+func (st *Stack) Run() error {
+	defer st.closeAll()
+	for !st.stopped {
+		st.runPosts()
+		st.run()
+		st.runAgain()
+		st.fireTimers()
+		st.Uncork()
+		if st.beforeWait != nil {
+			st.beforeWait()
+		}
+		if st.stopped {
+			break
+		}
+		timeout := st.untilTimer()
+		if len(st.again) > 0 || len(st.runnable) > 0 && !st.paused {
+			timeout = 0
+		}
+		if err := st.poll.wait(timeout, st.dispatch); err != nil {
+			return fmt.Errorf("sockets: wait for events: %w", err)
+		}
+	}
+	return nil
+}
+
+// Stop makes Run return after the present event.
+func (st *Stack) Stop() { st.stopped = true }
+
+// Post runs f on the Stack's goroutine. It may be called from any goroutine.
+func (st *Stack) Post(f func()) {
+	st.mu.Lock()
+	st.posts = append(st.posts, f)
+	st.mu.Unlock()
+	st.wake.signal()
+}
+
+func (st *Stack) runPosts() {
+	st.mu.Lock()
+	posts := st.posts
+	st.posts = nil
+	st.mu.Unlock()
+	for _, f := range posts {
+		f()
+	}
+}
+
+func (st *Stack) runAgain() {
+	if len(st.again) == 0 {
+		return
+	}
+	again := st.again
+	st.again = nil
+	for _, f := range again {
+		f()
+	}
+}
+
+// BeforeWait sets a function that runs each time before the Stack waits for
+// events: the place to write what has been gathered.
+func (st *Stack) BeforeWait(f func()) { st.beforeWait = f }
+
+// Watch calls f when the descriptor fd, which must be non-blocking, may have become
+// readable or writable (edge-triggered). If f leaves something to read, it asks with
+// Again for another turn.
+func (st *Stack) Watch(fd int, f func(readable, writable bool)) error {
+	_, err := st.watch(fd, watchFunc(f))
+	return err
+}
+
+type watchFunc func(readable, writable bool)
+
+func (f watchFunc) ready(r readiness) { f(r&readable != 0, r&writable != 0) }
+
+// Again calls f in the next round, after the sockets have had their turn.
+func (st *Stack) Again(f func()) { st.again = append(st.again, f) }
+
+// Pause stops reading from all sockets until Resume: the sink cannot take more.
+func (st *Stack) Pause() { st.paused = true }
+
+// Resume ends a Pause.
+func (st *Stack) Resume() { st.paused = false }
+
+// Cork tells that more commands follow at once, so that small sends may wait for
+// each other; Uncork sends them.
+func (st *Stack) Cork() { st.cork = true }
+
+// Uncork sends what has been gathered since Cork.
+func (st *Stack) Uncork() {
+	st.cork = false
+	for i := 0; i < len(st.corked); i++ {
+		s := st.corked[i]
+		st.corked[i] = nil
+		s.isCorked = false
+		st.guard(s, s.flushCork)
+	}
+	st.corked = st.corked[:0]
+}
+
+// Get finds a socket that has not gone.
+func (st *Stack) Get(id ID) (*Socket, bool) {
+	s, ok := st.sockets[id]
+	return s, ok
+}
+
+// Sockets calls f for every socket that has not gone, in no order.
+func (st *Stack) Sockets(f func(*Socket)) {
+	for _, s := range st.sockets {
+		f(s)
+	}
+}
+
+func (st *Stack) watch(fd int, w watcher) (token, error) {
+	var t token
+	if n := len(st.free); n > 0 {
+		t.index = st.free[n-1]
+		st.free = st.free[:n-1]
+	} else {
+		t.index = int32(len(st.slots))
+		st.slots = append(st.slots, watchSlot{})
+	}
+	slot := &st.slots[t.index]
+	slot.generation++
+	slot.w = w
+	t.generation = slot.generation
+	if err := st.poll.add(fd, t); err != nil {
+		st.unwatch(t)
+		return token{}, err
+	}
+	return t, nil
+}
+
+func (st *Stack) unwatch(t token) {
+	slot := &st.slots[t.index]
+	if slot.generation != t.generation || slot.w == nil {
+		return
+	}
+	slot.w = nil
+	st.free = append(st.free, t.index)
+}
+
+func (st *Stack) dispatch(t token, r readiness) {
+	slot := &st.slots[t.index]
+	if slot.generation == t.generation && slot.w != nil {
+		slot.w.ready(r)
+	}
+}
+
+// later gives s another turn after everybody else.
+func (st *Stack) later(s *Socket) {
+	if !s.isRunnable {
+		s.isRunnable = true
+		st.runnable = append(st.runnable, s)
+	}
+}
+
+// run gives every runnable socket one turn. While the Stack is paused, sockets
+// keep their place in the queue, but still write.
+func (st *Stack) run() {
+	st.running, st.runnable = st.runnable, st.running[:0]
+	for i, s := range st.running {
+		st.running[i] = nil
+		s.isRunnable = false
+		st.guard(s, s.progress)
+	}
+	st.running = st.running[:0]
+}
+
+// guard keeps a failure in the handling of one socket from the others.
+func (st *Stack) guard(s *Socket, f func()) {
+	defer func() {
+		if r := recover(); r != nil {
+			st.Fail(s, r)
+		}
+	}()
+	f()
+}
+
+// Fail ends a socket whose handling has panicked with r.
+func (st *Stack) Fail(s *Socket, r any) {
+	st.cfg.Log.Error("socket handling failed", "socket", s.id, "panic", r, "stack", string(debug.Stack()))
+	defer func() { _ = recover() }() // the socket's state is not to be trusted
+	s.crash()
+}
+
+func (st *Stack) newSocket(fd int, f Family) *Socket {
+	st.lastID++
+	s := &Socket{st: st, id: st.lastID, fd: fd, family: f, opts: defaultOptions()}
+	s.framer = packet.Framer{Buffer: s.opts.buffer, Delimiter: '\n', IPv6Hosts: st.cfg.IPv6Hosts}
+	st.sockets[s.id] = s
+	return s
+}
+
+func (st *Stack) full() bool {
+	return st.cfg.MaxSockets > 0 && len(st.sockets) >= st.cfg.MaxSockets
+}
+
+func (st *Stack) closeAll() {
+	for _, s := range st.sockets {
+		if s.fd >= 0 {
+			_ = unix.Close(s.fd)
+			s.fd = -1
+		}
+	}
+	st.wake.close()
+	_ = st.poll.close()
+}
+
+// wakeup is a pipe that makes a waiting poller return.
+type wakeup struct {
+	read, write int
+}
+
+func (w *wakeup) open() error {
+	var fds [2]int
+	if err := unix.Pipe(fds[:]); err != nil {
+		return err
+	}
+	for _, fd := range fds {
+		unix.CloseOnExec(fd)
+		if err := unix.SetNonblock(fd, true); err != nil {
+			return err
+		}
+	}
+	w.read, w.write = fds[0], fds[1]
+	return nil
+}
+
+func (w *wakeup) signal() { _, _ = unix.Write(w.write, []byte{0}) }
+
+func (w *wakeup) ready(readiness) {
+	var buf [64]byte
+	for {
+		if n, err := unix.Read(w.read, buf[:]); n < len(buf) || err != nil {
+			return
+		}
+	}
+}
+
+func (w *wakeup) close() {
+	_ = unix.Close(w.read)
+	_ = unix.Close(w.write)
+}
+
+// milliseconds converts a timeout of the API. Negative is no limit.
+func milliseconds(ms int64) time.Duration {
+	const most = int64(1<<63-1) / int64(time.Millisecond)
+	return time.Duration(min(ms, most)) * time.Millisecond
+}

@@ -1,0 +1,68 @@
+package sockets
+
+import (
+	"container/heap"
+	"time"
+)
+
+// timer is one deadline of a Stack. The zero value is not running.
+type timer struct {
+	at    time.Time
+	index int // place in the heap plus one; 0 is not running
+	fire  func()
+}
+
+// timers is the heap of a Stack's deadlines.
+type timers []*timer
+
+func (t timers) Len() int           { return len(t) }
+func (t timers) Less(i, j int) bool { return t[i].at.Before(t[j].at) }
+func (t timers) Swap(i, j int) {
+	t[i], t[j] = t[j], t[i]
+	t[i].index, t[j].index = i+1, j+1
+}
+func (t *timers) Push(x any) {
+	tm := x.(*timer)
+	*t = append(*t, tm)
+	tm.index = len(*t)
+}
+func (t *timers) Pop() any {
+	old := *t
+	tm := old[len(old)-1]
+	old[len(old)-1] = nil
+	*t = old[:len(old)-1]
+	tm.index = 0
+	return tm
+}
+
+// after starts tm. A timer that runs already is moved.
+func (st *Stack) after(tm *timer, d time.Duration, fire func()) {
+	st.stop(tm)
+	tm.at, tm.fire = time.Now().Add(d), fire
+	heap.Push(&st.timers, tm)
+}
+
+func (st *Stack) stop(tm *timer) {
+	if tm.index > 0 {
+		heap.Remove(&st.timers, tm.index-1)
+	}
+}
+
+// untilTimer is the time until the next deadline, negative if there is none.
+func (st *Stack) untilTimer() time.Duration {
+	if len(st.timers) == 0 {
+		return -1
+	}
+	return max(0, time.Until(st.timers[0].at))
+}
+
+func (st *Stack) fireTimers() {
+	if len(st.timers) == 0 {
+		return
+	}
+	now := time.Now()
+	for len(st.timers) > 0 && !st.timers[0].at.After(now) {
+		tm := heap.Pop(&st.timers).(*timer)
+		tm.fire()
+	}
+}
