@@ -1,0 +1,598 @@
+%% @doc TCP sockets that live in a port program, with the functions of
+%% `gen_tcp' and those of `inet' for a socket.
+%%
+%% == Three ways to use it ==
+%%
+%% <ul>
+%% <li>`gentcp:install()': from then on `gen_tcp:listen' and `gen_tcp:connect'
+%% of this node open their sockets here, whatever family option they are given.
+%% Nothing else in a program changes.</li>
+%% <li>`gen_tcp:connect(Host, Port, [{tcp_module, gentcp_tcp} | Opts])', with
+%% `gentcp_tcp6' or `gentcp_local' for the other families, for single
+%% sockets.</li>
+%% <li>The functions of this module in place of those of `gen_tcp' and `inet',
+%% also where a module is asked for: `{cb_info, {gentcp, tcp, tcp_closed,
+%% tcp_error, tcp_passive}}' is a transport for `ssl'.</li>
+%% </ul>
+%%
+%% Functions that are named as in `gen_tcp' and `inet' take and return what those
+%% do; their manual pages hold here too. Where they return `{error, closed}' or
+%% `{error, einval}' for a closed socket, so do these.
+%%
+%% == The socket ==
+%%
+%% A socket is a tuple, `{'$inet', gentcp, Handle}', which makes `gen_tcp',
+%% `inet' and `file:sendfile' come here with it. It is no port: `link/1',
+%% `is_port/1' and `erlang:port_info/1' do not work on it, and no `EXIT' signal
+%% comes from it. It closes when its owner exits, as a port would.
+-module(gentcp).
+
+%% gen_tcp.
+-export([connect/2, connect/3, connect/4, listen/2, accept/1, accept/2, fdopen/2]).
+-export([send/2, recv/2, recv/3, unrecv/2, shutdown/2, close/1, controlling_process/2]).
+
+%% inet.
+-export([setopts/2, getopts/2, getstat/1, getstat/2, info/1]).
+-export([peername/1, peernames/1, sockname/1, socknames/1, port/1, socket_to_list/1]).
+-export([monitor/1, cancel_monitor/1]).
+
+%% file.
+-export([sendfile/4]).
+
+%% The node.
+-export([install/0, uninstall/0, i/0, which_sockets/0, port_info/0, port_info/1]).
+
+-export_type([socket/0, port_info/0]).
+
+-include_lib("kernel/include/file.hrl").
+
+-type socket() :: gentcp_port:socket().
+
+-type port_info() :: #{
+    port => port(),
+    os_pid := non_neg_integer() | undefined,
+    sockets := non_neg_integer(),
+    received := non_neg_integer(),
+    sent := non_neg_integer()
+}.
+%% `received' and `sent' are octets of the pipe, commands and messages
+%% included, seen from the node.
+
+-define(SOCKET(Port, Id, Slot), {'$inet', ?MODULE, {Port, Id, Slot}}).
+
+%% The largest send that does not wait for an answer.
+-define(UNCALLED_LIMIT, 64 * 1024).
+
+%% Larger sends go in parts of this size, so that those of others come through
+%% the pipe in between.
+-define(PART_SIZE, 256 * 1024).
+
+-define(STATISTICS, [recv_oct, recv_cnt, recv_max, recv_avg, recv_dvi,
+                     send_oct, send_cnt, send_max, send_avg, send_pend]).
+
+%%
+%% gen_tcp: opening
+%%
+
+%% @equiv connect(Address, Opts, infinity)
+-spec connect(socket:sockaddr_in() | socket:sockaddr_in6(), [term()]) ->
+          {ok, socket()} | {error, atom()}.
+connect(Address, Opts) ->
+    connect(Address, Opts, infinity).
+
+%% @doc As `gen_tcp:connect/3'.
+-spec connect(inet:socket_address() | inet:hostname(), inet:port_number() | atom(), [term()]) ->
+                     {ok, socket()} | {error, atom()};
+             (socket:sockaddr_in() | socket:sockaddr_in6(), [term()], timeout()) ->
+                     {ok, socket()} | {error, atom()}.
+connect(Address, Opts, Timeout) when is_map(Address) ->
+    gen_tcp:connect(Address, gentcp_open:options(Opts, Address), Timeout);
+connect(Address, Port, Opts) ->
+    gen_tcp:connect(Address, Port, gentcp_open:options(Opts, Address)).
+
+%% @doc As `gen_tcp:connect/4'.
+-spec connect(inet:socket_address() | inet:hostname(), inet:port_number() | atom(), [term()],
+              timeout()) -> {ok, socket()} | {error, atom()}.
+connect(Address, Port, Opts, Timeout) ->
+    gen_tcp:connect(Address, Port, gentcp_open:options(Opts, Address), Timeout).
+
+%% @doc As `gen_tcp:listen/2'.
+-spec listen(inet:port_number() | atom(), [term()]) -> {ok, socket()} | {error, atom()}.
+listen(Port, Opts) ->
+    gen_tcp:listen(Port, gentcp_open:options(Opts, undefined)).
+
+%% @doc As `gen_tcp:fdopen/2': makes a socket of a descriptor of this node.
+-spec fdopen(non_neg_integer(), [term()]) -> {ok, socket()} | {error, atom()}.
+fdopen(Fd, Opts) ->
+    gen_tcp:fdopen(Fd, gentcp_open:options(Opts, undefined)).
+
+%% @equiv accept(Listener, infinity)
+-spec accept(socket()) -> {ok, socket()} | {error, atom()}.
+accept(Listener) ->
+    accept(Listener, infinity).
+
+%% @doc As `gen_tcp:accept/2'. A negative timeout is `infinity'.
+-spec accept(socket(), timeout()) -> {ok, socket()} | {error, atom()}.
+accept(?SOCKET(Port, Id, _), Timeout) when Timeout =:= infinity; is_integer(Timeout) ->
+    case gentcp_port:lookup(Port) of
+        {Router, _} ->
+            %% The connection is on hold until the router has seen that its
+            %% acceptor lives, so that a dead one takes none with it.
+            case gentcp_port:open(Router, active, {accept, Id, timeout(Timeout), hold}) of
+                {error, noproc} -> {error, closed};
+                Result -> Result
+            end;
+        closed ->
+            {error, closed}
+    end;
+accept(?SOCKET(_, _, _) = S, Timeout) ->
+    closed_or_raise(S, function_clause, [S, Timeout]).
+
+%%
+%% gen_tcp: data
+%%
+
+%% @doc As `gen_tcp:send/2'.
+%%
+%% Returns at once while the socket has room, as far as that is known here;
+%% else the port program answers when there is some, or when `send_timeout' is
+%% over.
+-spec send(socket(), iodata()) -> ok | {error, closed | timeout | inet:posix()}.
+send(?SOCKET(Port, Id, Slot) = S, Data) ->
+    case gentcp_port:lookup(Port) of
+        {Router, Credit} ->
+            try iolist_size(Data) of
+                Size when Size > ?UNCALLED_LIMIT ->
+                    send_large(Port, Id, Slot, Router, Credit, Size, Data);
+                Size ->
+                    case gentcp_credit:reserve(Credit, Slot, Id, Size) of
+                        true -> command(Port, gentcp_proto:send(Id, Size, Data));
+                        false -> call(Port, Router, {send, Id, Size, Data})
+                    end
+            catch
+                error:badarg -> closed_or(S, {error, einval})
+            end;
+        closed ->
+            {error, closed}
+    end.
+
+%% A large send that has to wait for others waits on this side, where its data
+%% costs nothing.
+send_large(Port, Id, Slot, Router, Credit, Size, Data) ->
+    case gentcp_credit:is_blocked(Credit, Slot, Id) of
+        %% Whatever it says, the send that follows has the answer.
+        true -> _ = call(Port, Router, {ready, Id}), ok;
+        false -> ok
+    end,
+    case Size =< ?PART_SIZE of
+        true -> call(Port, Router, {send, Id, Size, Data});
+        false -> send_in_parts(Port, Router, Id, Size, Data)
+    end.
+
+%% A process of its own writes the parts: a caller that is killed must not
+%% leave the half of a packet behind.
+send_in_parts(Port, Router, Id, Size, Data) ->
+    Ref = erlang:monitor(process, Router, [{alias, reply_demonitor}]),
+    Key = erlang:unique_integer([positive]),
+    _ = spawn(fun() ->
+        write_parts(Port, Ref, {Id, Key, Size}, Size, erlang:iolist_to_iovec(Data))
+    end),
+    receive
+        {Ref, Result} -> Result;
+        {'DOWN', Ref, process, _, _} -> {error, closed}
+    end.
+
+write_parts(Port, Ref, {Id, Key, Total}, Left, Data) when Left =< ?PART_SIZE ->
+    command(Port, gentcp_proto:call(Ref, {send_part, Id, Key, Total, Left, Data}));
+write_parts(Port, Ref, {Id, Key, Total} = Send, Left, Data) ->
+    {Part, Rest} = split(?PART_SIZE, Data, []),
+    case command(Port, gentcp_proto:cast({send_part, Id, Key, Total, ?PART_SIZE, Part})) of
+        ok -> write_parts(Port, Ref, Send, Left - ?PART_SIZE, Rest);
+        Closed -> Closed
+    end.
+
+split(Size, [Binary | Rest], Acc) when byte_size(Binary) =< Size ->
+    split(Size - byte_size(Binary), Rest, [Binary | Acc]);
+split(0, Rest, Acc) ->
+    {lists:reverse(Acc), Rest};
+split(Size, [Binary | Rest], Acc) ->
+    <<Head:Size/binary, Tail/binary>> = Binary,
+    {lists:reverse(Acc, [Head]), [Tail | Rest]}.
+
+%% @equiv recv(S, Length, infinity)
+-spec recv(socket(), non_neg_integer()) -> {ok, term()} | {error, atom()}.
+recv(S, Length) ->
+    recv(S, Length, infinity).
+
+%% @doc As `gen_tcp:recv/3'. A negative timeout is `infinity'.
+-spec recv(socket(), non_neg_integer(), timeout()) -> {ok, term()} | {error, atom()}.
+recv(?SOCKET(Port, Id, _) = S, Length, Timeout)
+  when is_integer(Length), Length >= 0, Timeout =:= infinity;
+       is_integer(Length), Length >= 0, is_integer(Timeout) ->
+    case call(Port, {recv, Id, Length, timeout(Timeout)}) of
+        {ok, {ssl_tls, Id, Type, Version, Data}} ->
+            {ok, {ssl_tls, S, Type, Version, Data}};
+        {error, {ealready, Tag}} ->
+            withdraw_dead(S, Tag, Length, Timeout);
+        Result ->
+            Result
+    end;
+recv(?SOCKET(_, _, _) = S, Length, Timeout) ->
+    closed_or_raise(S, function_clause, [S, Length, Timeout]).
+
+%% Another recv is waiting; but a process that was killed in it waits no more.
+withdraw_dead(?SOCKET(Port, _, _) = S, Tag, Length, Timeout) ->
+    case is_binary(Tag) andalso gentcp_proto:caller(Tag) of
+        {_Alias, Receiver, _Id} when Receiver =/= self() ->
+            case is_process_alive(Receiver) of
+                true ->
+                    {error, ealready};
+                false ->
+                    _ = command(Port, gentcp_proto:cast({cancel, Tag})),
+                    recv(S, Length, Timeout)
+            end;
+        _ ->
+            {error, ealready}
+    end.
+
+%% @doc As `gen_tcp:unrecv/2': puts data back in front of the input.
+-spec unrecv(socket(), iodata()) -> ok | {error, atom()}.
+unrecv(?SOCKET(Port, Id, _) = S, Data) ->
+    try iolist_to_binary(Data) of
+        Binary -> call(Port, {unrecv, Id, Binary})
+    catch
+        error:badarg -> closed_or(S, {error, einval})
+    end.
+
+%% @doc As `gen_tcp:shutdown/2'.
+-spec shutdown(socket(), read | write | read_write) -> ok | {error, atom()}.
+shutdown(?SOCKET(Port, Id, _), How) when How =:= read; How =:= write; How =:= read_write ->
+    call(Port, {shutdown, Id, How});
+shutdown(?SOCKET(_, _, _) = S, How) ->
+    closed_or_raise(S, function_clause, [S, How]).
+
+%% @doc As `gen_tcp:close/1'. Waits as long as that does for pending output.
+-spec close(socket()) -> ok.
+close(?SOCKET(Port, Id, _) = S) ->
+    _ = call(Port, {close, Id}),
+    receive
+        {tcp_closed, S} -> ok
+    after 0 ->
+        ok
+    end.
+
+%% @doc As `gen_tcp:controlling_process/2'.
+%%
+%% The router keeps the messages of the socket while those that are in the
+%% mailbox of the caller already are sent on, so the new owner gets all of them in
+%% order.
+-spec controlling_process(socket(), pid()) -> ok | {error, closed | not_owner | badarg}.
+controlling_process(?SOCKET(_, Id, _) = S, NewOwner) when is_pid(NewOwner) ->
+    case ask(S, {transfer, Id, self(), NewOwner}) of
+        ok ->
+            case {forward(S, NewOwner, false), is_alive(NewOwner)} of
+                {false, true} ->
+                    answer(ask(S, {commit, Id, NewOwner}));
+                {true, _} ->
+                    %% The connection has ended. What stock does here is
+                    %% to keep the owner and leave the socket passive.
+                    _ = setopts(S, [{active, false}]),
+                    _ = ask(S, {abort, Id}),
+                    ok;
+                {false, false} ->
+                    _ = setopts(S, [{active, false}]),
+                    _ = ask(S, {abort, Id}),
+                    {error, badarg}
+            end;
+        is_owner ->
+            ok;
+        Other ->
+            answer(Other)
+    end;
+controlling_process(?SOCKET(_, _, _) = S, NewOwner) ->
+    closed_or_raise(S, function_clause, [S, NewOwner]).
+
+answer(ok) -> ok;
+answer(not_owner) -> {error, not_owner};
+answer(gone) -> {error, closed};
+answer(closed) -> {error, closed}.
+
+is_alive(Pid) ->
+    node(Pid) =:= node() andalso is_process_alive(Pid).
+
+%% The same three shapes as inet:tcp_controlling_process/2 sends on.
+forward(S, NewOwner, IsClosed) ->
+    receive
+        {tcp, S, _} = Message ->
+            NewOwner ! Message,
+            forward(S, NewOwner, IsClosed);
+        {tcp_closed, S} = Message ->
+            NewOwner ! Message,
+            forward(S, NewOwner, true);
+        {S, {data, _}} = Message ->
+            NewOwner ! Message,
+            forward(S, NewOwner, IsClosed)
+    after 0 ->
+        IsClosed
+    end.
+
+%%
+%% inet: options and state
+%%
+
+%% @doc As `inet:setopts/2'.
+-spec setopts(socket(), [term()]) -> ok | {error, einval}.
+setopts(?SOCKET(Port, Id, Slot), Opts) ->
+    Options = [case Opt of
+                   {netns, Name} -> {netns, filename_to_binary(Name)};
+                   _ -> Opt
+               end || Opt <- Opts],
+    case gentcp_port:lookup(Port) of
+        {Router, Credit} ->
+            %% Before the call: the message that ends `once' may come in it.
+            Before = gentcp_credit:activity(Credit, Slot, Id),
+            Requested = gentcp_credit:requested(Options, Before),
+            Requested =:= Before orelse
+                gentcp_credit:set_activity(Credit, Slot, Id, Requested),
+            case call(Port, Router, {setopts, Id, Options}) of
+                ok ->
+                    ok;
+                {error, _} ->
+                    Requested =:= Before orelse
+                        gentcp_credit:set_activity(Credit, Slot, Id, Before),
+                    {error, einval}
+            end;
+        closed ->
+            {error, einval}
+    end.
+
+%% @doc As `inet:getopts/2'.
+-spec getopts(socket(), [term()]) -> {ok, [term()]} | {error, einval}.
+getopts(?SOCKET(Port, Id, _), Names) when is_list(Names) ->
+    case call(Port, {getopts, Id, Names}) of
+        {ok, Values} ->
+            {ok, [case Value of
+                      {netns, Name} -> {netns, binary_to_filename(Name)};
+                      _ -> Value
+                  end || Value <- Values]};
+        {error, _} ->
+            {error, einval}
+    end.
+
+%% As inet does with file names of options.
+filename_to_binary(Name) when is_list(Name) ->
+    try unicode:characters_to_binary(Name, unicode, file:native_name_encoding()) of
+        Binary when is_binary(Binary) -> Binary;
+        _ -> Name
+    catch
+        error:badarg -> Name
+    end;
+filename_to_binary(Name) ->
+    Name.
+
+binary_to_filename(Binary) ->
+    case unicode:characters_to_list(Binary, file:native_name_encoding()) of
+        Name when is_list(Name) -> Name;
+        _ -> Binary
+    end.
+
+%% @equiv getstat(S, [recv_oct, recv_cnt, recv_max, recv_avg, recv_dvi,
+%%                    send_oct, send_cnt, send_max, send_avg, send_pend])
+-spec getstat(socket()) -> {ok, [{inet:stat_option(), integer()}]} | {error, einval}.
+getstat(S) ->
+    getstat(S, ?STATISTICS).
+
+%% @doc As `inet:getstat/2'.
+-spec getstat(socket(), [inet:stat_option()]) ->
+          {ok, [{inet:stat_option(), integer()}]} | {error, einval}.
+getstat(?SOCKET(Port, Id, _), Names) when is_list(Names) ->
+    case call(Port, {getstat, Id, Names}) of
+        {ok, _} = Result -> Result;
+        {error, _} -> {error, einval}
+    end.
+
+%% @doc As `inet:info/1'.
+-spec info(socket()) -> map().
+info(?SOCKET(Port, Id, _) = S) ->
+    case {call(Port, {info, Id}), ask(S, {owner, Id})} of
+        {{ok, Info}, {ok, Owner}} ->
+            maps:merge(#{owner => Owner, links => [Owner], memory => 0, monitors => []}, Info);
+        _ ->
+            #{states => [closed]}
+    end.
+
+%%
+%% inet: names
+%%
+
+%% @doc As `inet:peername/1'.
+-spec peername(socket()) ->
+          {ok, {inet:ip_address(), inet:port_number()} | inet:returned_non_ip_address()}
+        | {error, atom()}.
+peername(?SOCKET(Port, Id, _)) ->
+    einval_if_closed(call(Port, {peername, Id})).
+
+%% @doc As `inet:sockname/1'.
+-spec sockname(socket()) ->
+          {ok, {inet:ip_address(), inet:port_number()} | inet:returned_non_ip_address()}
+        | {error, atom()}.
+sockname(?SOCKET(Port, Id, _)) ->
+    einval_if_closed(call(Port, {sockname, Id})).
+
+%% @doc As `inet:peernames/1'.
+-spec peernames(socket()) -> {ok, [term()]} | {error, atom()}.
+peernames(S) ->
+    case {peername(S), socknames(S)} of
+        {{ok, Name}, _} -> {ok, [Name]};
+        {{error, _}, {error, exbadport} = NoDescriptor} -> NoDescriptor;
+        {Error, _} -> Error
+    end.
+
+%% @doc As `inet:socknames/1'.
+-spec socknames(socket()) -> {ok, [term()]} | {error, atom()}.
+socknames(S) ->
+    case sockname(S) of
+        {ok, Name} -> {ok, [Name]};
+        {error, ebadf} -> {error, exbadport};
+        Error -> Error
+    end.
+
+%% @doc As `inet:port/1'. A local socket has its path for it.
+-spec port(socket()) -> {ok, inet:port_number() | binary()} | {error, atom()}.
+port(S) ->
+    case sockname(S) of
+        {ok, {_, Port}} -> {ok, Port};
+        Error -> Error
+    end.
+
+%% @doc As `inet:socket_to_list/1'.
+-spec socket_to_list(socket()) -> string().
+socket_to_list(?SOCKET(Port, Id, _)) ->
+    lists:droplast(erlang:port_to_list(Port)) ++ "." ++ integer_to_list(Id) ++ ">".
+
+%%
+%% inet: monitors
+%%
+
+%% @doc As `inet:monitor/1': when the socket has closed, a message
+%% `{'DOWN', Ref, port, Socket, Reason}' comes.
+-spec monitor(socket()) -> reference().
+monitor(?SOCKET(_, Id, _) = S) ->
+    Ref = make_ref(),
+    case ask(S, {monitor, Id, self(), Ref}) of
+        ok -> ok;
+        _Gone -> self() ! {'DOWN', Ref, port, S, noproc}, ok
+    end,
+    Ref;
+monitor(S) ->
+    erlang:error(badarg, [S]).
+
+%% @doc As `inet:cancel_monitor/1': whether the monitor was still active.
+-spec cancel_monitor(reference()) -> boolean().
+cancel_monitor(Ref) when is_reference(Ref) ->
+    lists:any(fun(Router) -> gentcp_port:ask(Router, {cancel_monitor, Ref}) =:= true end,
+              gentcp_sup:routers());
+cancel_monitor(Ref) ->
+    erlang:error(badarg, [Ref]).
+
+%%
+%% file
+%%
+
+%% @doc What `file:sendfile/5' calls: sends a part of a raw file.
+-spec sendfile(socket(), file:fd(), integer(), integer()) ->
+          {ok, non_neg_integer()} | {error, atom()}.
+sendfile(?SOCKET(Port, Id, _) = S, #file_descriptor{} = Fd, Offset, Length) ->
+    case ask(S, {owner, Id}) of
+        {ok, Owner} when Owner =/= self() -> {error, not_owner};
+        {ok, _} when Offset < 0; Length < 0 -> {error, einval};
+        {ok, _} -> gentcp_sendfile:send(fun(Command) -> call(Port, Command) end,
+                                        Id, Fd, Offset, Length);
+        _Gone -> {error, einval}
+    end;
+sendfile(?SOCKET(_, _, _), _Fd, _Offset, _Length) ->
+    {error, badarg}.
+
+%%
+%% The node
+%%
+
+%% @doc Has every later `gen_tcp' socket of this node use gentcp. Sockets that
+%% exist stay what they are.
+%%
+%% Processes that wait in a stock socket are not disturbed. The distribution
+%% of the node itself keeps its sockets.
+-spec install() -> ok | {error, term()}.
+install() ->
+    gentcp_install:install().
+
+%% @doc Has every later `gen_tcp' socket of this node use the stock driver
+%% again. Sockets that exist stay what they are.
+-spec uninstall() -> ok.
+uninstall() ->
+    gentcp_install:uninstall().
+
+%% @doc Prints the sockets as `inet:i/0' prints those of the stock driver.
+-spec i() -> ok.
+i() ->
+    gentcp_table:print(which_sockets()).
+
+%% @doc All sockets of the node.
+-spec which_sockets() -> [socket()].
+which_sockets() ->
+    lists:append([Sockets || Router <- gentcp_sup:routers(),
+                             Sockets <- [gentcp_port:ask(Router, sockets)],
+                             is_list(Sockets)]).
+
+%% @doc The process id of the port program, and sums of what goes through it.
+-spec port_info() -> port_info().
+port_info() ->
+    Infos = port_info(all),
+    Sum = fun(Key) -> lists:sum([maps:get(Key, Info) || Info <- Infos]) end,
+    #{os_pid => case Infos of [#{os_pid := OsPid} | _] -> OsPid; [] -> undefined end,
+      sockets => Sum(sockets), received => Sum(received), sent => Sum(sent)}.
+
+%% @doc The same for each port program of the node.
+-spec port_info(all) -> [port_info()].
+port_info(all) ->
+    [Info || Router <- gentcp_sup:routers(),
+             Info <- [gentcp_port:ask(Router, info)], is_map(Info)].
+
+%%
+%% To the port program
+%%
+
+command(Port, Frame) ->
+    try port_command(Port, Frame) of
+        true -> ok
+    catch
+        error:badarg -> {error, closed}
+    end.
+
+call(Port, Command) ->
+    case gentcp_port:lookup(Port) of
+        {Router, _} -> call(Port, Router, Command);
+        closed -> {error, closed}
+    end.
+
+%% The reply comes through the router, under an alias that ends with it. If
+%% the port program ends first, so does the router.
+call(Port, Router, Command) ->
+    Ref = erlang:monitor(process, Router, [{alias, reply_demonitor}]),
+    Frame = gentcp_proto:call(Ref, Command),
+    try port_command(Port, Frame) of
+        true ->
+            receive
+                {Ref, Result} -> Result;
+                {'DOWN', Ref, process, _, _} -> {error, closed}
+            end
+    catch
+        error:badarg ->
+            _ = erlang:demonitor(Ref, [flush]),
+            {error, closed}
+    end.
+
+ask(?SOCKET(Port, _, _), Question) ->
+    case gentcp_port:lookup(Port) of
+        {Router, _} -> gentcp_port:ask(Router, Question);
+        closed -> closed
+    end.
+
+timeout(Timeout) when is_integer(Timeout), Timeout < 0 -> infinity;
+timeout(Timeout) -> Timeout.
+
+einval_if_closed({error, closed}) -> {error, einval};
+einval_if_closed(Result) -> Result.
+
+%% Whether a socket is closed is looked at before its arguments are.
+closed_or(?SOCKET(_, Id, _) = S, Otherwise) ->
+    case ask(S, {owner, Id}) of
+        {ok, _} -> Otherwise;
+        _Gone -> {error, closed}
+    end.
+
+closed_or_raise(S, Reason, Arguments) ->
+    case closed_or(S, raise) of
+        raise -> erlang:error(Reason, Arguments);
+        Closed -> Closed
+    end.

@@ -1,0 +1,156 @@
+%% @doc What the callback modules of the three families have in common: they
+%% read an option list as `inet_tcp' and its kin do and have the port program
+%% open the socket.
+%%
+%% The allowed names, the defaults from the environment of `kernel' and the
+%% last entry of several winning come from `inet:connect_options/2' and
+%% `inet:listen_options/2', so they are what this OTP release does.
+%% @private
+-module(gentcp_open).
+
+-export([options/2, connect/5, listen/4, fdopen/3]).
+
+-export_type([family/0, remote/0]).
+
+-include("gentcp_inet.hrl").
+
+-type family() :: inet | inet6 | local.
+-type remote() :: {inet:ip_address(), inet:port_number()} | {local, iodata()} | map().
+
+%% @doc Options that have `gen_tcp' open the socket here. They name the
+%% callback module that takes the place of the one that `gen_tcp' would pick by
+%% the options and the address to connect to; it drops all family options.
+-spec options([term()], term()) -> [term()].
+options([{inet_backend, _} | Opts], Address) ->
+    options(Opts, Address);
+options(Opts, Address) ->
+    [{inet_backend, inet}, {tcp_module, module(Opts, Address)} | Opts].
+
+%% As inet:tcp_module/2: the first atom that names a family, else the last
+%% address, else what the node has for a default.
+module([inet | _], _Address) -> gentcp_tcp;
+module([inet6 | _], _Address) -> gentcp_tcp6;
+module([local | _], _Address) -> gentcp_local;
+module([{ip, Address} | Opts], _) -> module(Opts, Address);
+module([{ifaddr, Address} | Opts], _) -> module(Opts, Address);
+module([_ | Opts], Address) -> module(Opts, Address);
+module(_, {local, _}) -> gentcp_local;
+module(_, #{family := inet6}) -> gentcp_tcp6;
+module(_, Address) when tuple_size(Address) =:= 8 -> gentcp_tcp6;
+module(_, _) ->
+    case inet_db:tcp_module() of
+        Module when Module =:= inet6_tcp; Module =:= gentcp_tcp6 -> gentcp_tcp6;
+        _ -> gentcp_tcp
+    end.
+
+%% @doc Opens a connection. Bad options exit with `badarg'; so do, in
+%% `gen_tcp', those that are refused, for which `{error, einval}' is returned.
+-spec connect(family(), module(), remote(), [term()], timeout()) ->
+          {ok, gentcp_port:socket()} | {error, atom()}.
+connect(Family, Module, Remote, Opts, Timeout) ->
+    case inet:connect_options(Opts, Module) of
+        {ok, #connect_opts{ifaddr = Address, port = Port, fd = Fd, opts = SockOpts}} ->
+            Local = local(Family, Address, Port, is_map(Remote)),
+            case open(gentcp_credit:requested(SockOpts, active),
+                      {connect, Family, Remote, Local, start_options(Fd) ++ SockOpts, Timeout}) of
+                {error, {bad_option, _}} -> {error, einval};
+                Result -> Result
+            end;
+        {error, Reason} ->
+            exit(Reason)
+    end.
+
+%% connect binds only what it is told to bind.
+local(_Family, undefined, 0, _) ->
+    undefined;
+local(Family, undefined, Port, _) ->
+    address(Family, any, Port);
+local(_Family, #{}, _Port, false) ->
+    exit(badarg);
+local(Family, Address, Port, _) ->
+    address(Family, Address, Port).
+
+%% @doc Opens a listen socket. Bad options exit with `badarg', refused ones are
+%% `{error, einval}'.
+-spec listen(family(), module(), inet:port_number(), [term()]) ->
+          {ok, gentcp_port:socket()} | {error, atom()}.
+listen(Family, Module, Port0, Opts) ->
+    case inet:listen_options([{port, Port0} | Opts], Module) of
+        {ok, #listen_opts{ifaddr = Address, port = Port, backlog = Backlog, fd = Fd,
+                          opts = SockOpts}} ->
+            Local = bound(Family, Address, Port, Fd),
+            Options = [{backlog, backlog(Backlog)} | start_options(Fd) ++ SockOpts],
+            case open(gentcp_credit:requested(SockOpts, active), {listen, Family, Local, Options}) of
+                {error, {bad_option, _}} -> exit(badarg);
+                Result -> Result
+            end;
+        {error, Reason} ->
+            exit(Reason)
+    end.
+
+%% listen binds to any address if it is told none, but for a descriptor, which
+%% is bound already.
+bound(_Family, undefined, Port, Fd) when is_integer(Fd), Fd >= 0 ->
+    0 = Port,
+    undefined;
+bound(local, undefined, 0, _Fd) ->
+    undefined;
+bound(Family, undefined, Port, _Fd) ->
+    address(Family, any, Port);
+bound(Family, Address, Port, _Fd) ->
+    address(Family, Address, Port).
+
+backlog(true) -> 5;
+backlog(false) -> 0;
+backlog(N) when is_integer(N) -> N.
+
+%% @doc Makes a socket of a descriptor of this node.
+-spec fdopen(family(), non_neg_integer(), [term()]) ->
+          {ok, gentcp_port:socket()} | {error, atom()}.
+fdopen(Family, Fd, Opts) when is_integer(Fd), Fd >= 0 ->
+    case open(gentcp_credit:requested(Opts, passive),
+              {fdopen, Family, node_fd(Fd), Opts}) of
+        {error, {bad_option, _}} -> {error, einval};
+        Result -> Result
+    end.
+
+%% A router that has died under our hands took nothing with it; the next one
+%% serves as well.
+open(Activity, Command) ->
+    case gentcp_sup:router() of
+        {ok, Router} ->
+            case gentcp_port:open(Router, Activity, Command) of
+                {error, noproc} -> open(Activity, Command);
+                {error, {bad_command, _}} -> {error, einval};
+                Result -> Result
+            end;
+        Error ->
+            Error
+    end.
+
+%% An address to bind, or an exit as `inet_tcp' gives it.
+address(local, {local, _} = Address, 0) ->
+    Address;
+address(inet, {A, B, C, D} = IP, Port) when ?is_ip(A, B, C, D), ?is_port(Port) ->
+    {IP, Port};
+address(inet6, {A, B, C, D, E, F, G, H} = IP, Port)
+  when ?is_ip6(A, B, C, D, E, F, G, H), ?is_port(Port) ->
+    {IP, Port};
+address(Family, any, Port) when Family =/= local, ?is_port(Port) ->
+    {any, Port};
+address(Family, #{addr := Name} = Address, _Port) when Family =/= local, is_atom(Name) ->
+    Address#{addr := inet:translate_ip(Name, Family)};
+address(Family, #{} = Address, _Port) when Family =/= local ->
+    Address;
+address(_Family, _Address, _Port) ->
+    exit(badarg).
+
+%% What is needed to make the descriptor: a namespace, or one that is there.
+start_options(Fd) when is_integer(Fd), Fd >= 0 -> [{fd, node_fd(Fd)}];
+start_options([{netns, _}] = Options) -> Options;
+start_options(_) -> [].
+
+%% The port program has other descriptors than the node, so it is told whose
+%% this is.
+node_fd(Fd) ->
+    {list_to_integer(os:getpid()), Fd}.

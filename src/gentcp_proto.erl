@@ -1,0 +1,168 @@
+%% @doc Every term that crosses the pipe to a port program: the Erlang twin of
+%% the Go package `portproto'. PROTOCOL.md, beside that package, is normative.
+%%
+%% A frame is one external term. Commands are encoded by the process that
+%% sends them, so what is sent often (`send', `recv') is put together by hand
+%% around its payload, which is not copied here. On the way back {@link
+%% decode/1} takes the payload of the fixed shapes of PROTOCOL.md section 5.1 as a
+%% sub-binary of the frame; all else goes through `binary_to_term/1'.
+%% @private
+-module(gentcp_proto).
+
+%% To the port program.
+-export([hello/1, cast/1, call/2, router_call/2, send/3]).
+
+%% From the port program.
+-export([decode/1, caller/1]).
+
+-export_type([id/0, tag/0, message/0, command/0]).
+
+-define(VERSION, 1).
+
+%% Tags of the external term format.
+-define(MAGIC, 131).
+-define(SMALL_INTEGER_EXT, 97).
+-define(INTEGER_EXT, 98).
+-define(SMALL_TUPLE_EXT, 104).
+-define(NIL_EXT, 106).
+-define(LIST_EXT, 108).
+-define(BINARY_EXT, 109).
+-define(SMALL_BIG_EXT, 110).
+-define(SMALL_ATOM_UTF8_EXT, 119).
+
+-define(INTEGER_LIMIT, 16#80000000).
+
+-type id() :: pos_integer().
+%% The wire's name of a socket. Never used twice by one port program.
+
+-type tag() :: binary() | integer() | atom().
+%% What a reply brings back: the packed reference of a caller (see {@link
+%% caller/1}), or an integer or atom of the router itself.
+
+-type command() :: tuple() | atom().
+%% A command as PROTOCOL.md section 3 writes it. `{send, Id, Size, IoData}' and
+%% `{send_part, Id, Key, Total, Size, IoData}' carry the size of their payload.
+
+-type message() :: tuple().
+%% A message as PROTOCOL.md section 5 writes it.
+
+%%
+%% To the port program
+%%
+
+%% @doc The node's first frame. `Window' is in octets.
+-spec hello(pos_integer()) -> binary().
+hello(Window) ->
+    term_to_binary({hello, ?VERSION, #{window => Window, send_credit => true}}).
+
+%% @doc A command that is not answered.
+-spec cast(command()) -> iodata().
+cast({send, Id, Size, Data}) ->
+    send(Id, Size, Data);
+cast({send_part, Id, Key, Total, Size, Data}) ->
+    [?MAGIC, send_part(Id, Key, Total, Size) | Data];
+cast(Command) ->
+    term_to_binary(Command).
+
+%% @doc An uncalled `send'.
+-spec send(id(), non_neg_integer(), iodata()) -> iodata().
+send(Id, Size, Data) when Id < ?INTEGER_LIMIT ->
+    [<<?MAGIC, ?SMALL_TUPLE_EXT, 3, ?SMALL_ATOM_UTF8_EXT, 4, "send",
+       ?INTEGER_EXT, Id:32, ?BINARY_EXT, Size:32>> | Data];
+send(Id, Size, Data) ->
+    [?MAGIC, send_header(Id, Size) | Data].
+
+%% @doc A command that is answered to the process that holds `Ref', an alias
+%% of the caller.
+-spec call(reference(), command()) -> iodata().
+call(Ref, {recv, Id, Length, Timeout})
+  when Id < ?INTEGER_LIMIT, Length < ?INTEGER_LIMIT ->
+    %% The data of a receiver that died must find its way back, so this tag
+    %% tells who waits, and for which socket.
+    Tag = term_to_binary({Ref, self(), Id}),
+    TimeoutExt = timeout_ext(Timeout),
+    <<?MAGIC, ?SMALL_TUPLE_EXT, 3, ?SMALL_ATOM_UTF8_EXT, 4, "call",
+      ?BINARY_EXT, (byte_size(Tag)):32, Tag/binary,
+      ?SMALL_TUPLE_EXT, 4, ?SMALL_ATOM_UTF8_EXT, 4, "recv",
+      ?INTEGER_EXT, Id:32, ?INTEGER_EXT, Length:32, TimeoutExt/binary>>;
+call(Ref, {recv, Id, _, _} = Command) ->
+    term_to_binary({call, term_to_binary({Ref, self(), Id}), Command});
+call(Ref, {send, Id, Size, Data}) ->
+    [called(Ref), send_header(Id, Size) | Data];
+call(Ref, {send_part, Id, Key, Total, Size, Data}) ->
+    [called(Ref), send_part(Id, Key, Total, Size) | Data];
+call(Ref, Command) ->
+    term_to_binary({call, term_to_binary(Ref), Command}).
+
+%% @doc A command that is answered to the router.
+-spec router_call(integer() | atom(), command()) -> iodata().
+router_call(Tag, Command) ->
+    term_to_binary({call, Tag, Command}).
+
+called(Ref) ->
+    Tag = term_to_binary(Ref),
+    <<?MAGIC, ?SMALL_TUPLE_EXT, 3, ?SMALL_ATOM_UTF8_EXT, 4, "call",
+      ?BINARY_EXT, (byte_size(Tag)):32, Tag/binary>>.
+
+send_header(Id, Size) ->
+    [<<?SMALL_TUPLE_EXT, 3, ?SMALL_ATOM_UTF8_EXT, 4, "send">>,
+     ext(Id), <<?BINARY_EXT, Size:32>>].
+
+send_part(Id, Key, Total, Size) ->
+    [<<?SMALL_TUPLE_EXT, 5, ?SMALL_ATOM_UTF8_EXT, 9, "send_part">>,
+     ext(Id), ext(Key), ext(Total), <<?BINARY_EXT, Size:32>>].
+
+timeout_ext(infinity) ->
+    <<?SMALL_ATOM_UTF8_EXT, 8, "infinity">>;
+timeout_ext(Timeout) when Timeout < ?INTEGER_LIMIT ->
+    <<?INTEGER_EXT, Timeout:32>>;
+timeout_ext(Timeout) ->
+    ext(Timeout).
+
+%% A term inside of another one.
+ext(Term) ->
+    <<?MAGIC, Ext/binary>> = term_to_binary(Term),
+    Ext.
+
+%%
+%% From the port program
+%%
+
+%% @doc The messages of a frame, in order. Binaries in them may be parts of
+%% the frame: who keeps one for long copies it.
+-spec decode(binary()) -> [message()].
+decode(<<?MAGIC, ?LIST_EXT, Count:32, Messages/binary>>) ->
+    messages(Count, Messages, <<>>);
+decode(<<?MAGIC, Message/binary>>) ->
+    messages(1, Message, <<?NIL_EXT>>).
+
+%% The fixed shapes; the first message of another shape has the rest of the
+%% list decoded in one go. Tail is what the list lacks to be a term.
+messages(N, <<?SMALL_TUPLE_EXT, 3, ?SMALL_ATOM_UTF8_EXT, 3, "tcp", ?INTEGER_EXT, Id:32,
+              ?BINARY_EXT, Size:32, Data:Size/binary, Rest/binary>>, Tail) ->
+    [{tcp, Id, Data} | messages(N - 1, Rest, Tail)];
+messages(N, <<?SMALL_TUPLE_EXT, 3, ?SMALL_ATOM_UTF8_EXT, 5, "reply",
+              ?BINARY_EXT, TagSize:32, Tag:TagSize/binary,
+              ?SMALL_TUPLE_EXT, 2, ?SMALL_ATOM_UTF8_EXT, 2, "ok",
+              ?BINARY_EXT, Size:32, Data:Size/binary, Rest/binary>>, Tail) ->
+    [{reply, Tag, {ok, Data}} | messages(N - 1, Rest, Tail)];
+messages(N, <<?SMALL_TUPLE_EXT, 3, ?SMALL_ATOM_UTF8_EXT, 5, "reply",
+              ?BINARY_EXT, TagSize:32, Tag:TagSize/binary,
+              ?SMALL_ATOM_UTF8_EXT, 2, "ok", Rest/binary>>, Tail) ->
+    [{reply, Tag, ok} | messages(N - 1, Rest, Tail)];
+messages(N, <<?SMALL_TUPLE_EXT, 4, ?SMALL_ATOM_UTF8_EXT, 6, "credit", ?INTEGER_EXT, Id:32,
+              ?INTEGER_EXT, Octets:32, ?INTEGER_EXT, Window:32, Rest/binary>>, Tail) ->
+    [{credit, Id, Octets, Window} | messages(N - 1, Rest, Tail)];
+messages(N, <<?SMALL_TUPLE_EXT, 3, ?SMALL_ATOM_UTF8_EXT, 4, "data", ?INTEGER_EXT, Id:32,
+              ?BINARY_EXT, Size:32, Data:Size/binary, Rest/binary>>, Tail) ->
+    [{data, Id, Data} | messages(N - 1, Rest, Tail)];
+messages(0, _Nil, _Tail) ->
+    [];
+messages(N, Rest, Tail) ->
+    binary_to_term(<<?MAGIC, ?LIST_EXT, N:32, Rest/binary, Tail/binary>>).
+
+%% @doc Who is waiting for the reply with a packed tag: an alias, and for a
+%% `recv' also the process and the socket.
+-spec caller(binary()) -> reference() | {reference(), pid(), id()}.
+caller(Tag) ->
+    binary_to_term(Tag).

@@ -1,0 +1,90 @@
+%% @doc Supervises the routers, one for each port program, and picks one for a
+%% new socket.
+%% @private
+-module(gentcp_sup).
+-behaviour(supervisor).
+
+%% Starting.
+-export([start_link/0, init/1]).
+
+%% Picking.
+-export([router/0, routers/0]).
+
+%% The names of the routers and a counter to take them in turn. They stay the
+%% same when a router is started again.
+-define(ROUTERS, gentcp_routers).
+
+%% How often a caller looks for a router that is being started again. Each
+%% look waits for the supervisor, so this bounds restarts, not time.
+-define(LOOKS, 100).
+
+-spec start_link() -> {ok, pid()} | {error, term()}.
+start_link() ->
+    case supervisor:start_link({local, ?MODULE}, ?MODULE, []) of
+        {ok, _} = Started -> Started;
+        {error, _} = Error -> Error;
+        ignore -> {error, ignore}
+    end.
+
+-spec init([]) -> {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
+init([]) ->
+    Shards = application:get_env(gentcp, shards, 1),
+    true = is_integer(Shards) andalso Shards > 0 orelse exit({bad_env, {shards, Shards}}),
+    Names = [router_name(Shard) || Shard <- lists:seq(1, Shards)],
+    persistent_term:put(?ROUTERS, {list_to_tuple(Names), atomics:new(1, [])}),
+    %% A port program that is killed now and then is nothing that the node
+    %% should suffer for, so the limit is far away.
+    Flags = #{strategy => one_for_one, intensity => 100, period => 10},
+    {ok, {Flags, [#{id => Name, start => {gentcp_port, start_link, [Name]}} || Name <- Names]}}.
+
+router_name(Shard) ->
+    list_to_atom("gentcp_port_" ++ integer_to_list(Shard)).
+
+%% @doc The router for the next socket. Starts the application if need be, and
+%% waits for a router that is being started again.
+-spec router() -> {ok, pid()} | {error, atom()}.
+router() ->
+    router(?LOOKS).
+
+router(0) ->
+    {error, system_limit};
+router(Looks) ->
+    case next() of
+        undefined -> start(Looks);
+        Pid -> {ok, Pid}
+    end.
+
+next() ->
+    case persistent_term:get(?ROUTERS, undefined) of
+        undefined -> undefined;
+        {{Name}, _} -> whereis(Name);
+        {Names, Turn} ->
+            whereis(element(1 + atomics:add_get(Turn, 1, 1) rem tuple_size(Names), Names))
+    end.
+
+%% @doc The routers that run.
+-spec routers() -> [pid()].
+routers() ->
+    {Names, _} = persistent_term:get(?ROUTERS, {{}, none}),
+    [Pid || Name <- tuple_to_list(Names), Pid <- [whereis(Name)], is_pid(Pid)].
+
+start(Looks) ->
+    case whereis(?MODULE) of
+        undefined ->
+            case application:ensure_all_started(gentcp) of
+                {ok, _} -> router(Looks - 1);
+                {error, {_Application, Reason}} -> {error, posix(Reason)}
+            end;
+        Supervisor ->
+            %% It answers when it has nothing left to start again.
+            try supervisor:which_children(Supervisor) of
+                _ -> router(Looks - 1)
+            catch
+                exit:_ -> router(Looks - 1)
+            end
+    end.
+
+%% Why the application did not start, as an opening call can tell it.
+posix({{shutdown, {failed_to_start_child, _, Reason}}, _}) -> posix(Reason);
+posix({port_program, _Path, Reason}) when is_atom(Reason) -> Reason;
+posix(_) -> eproto.
