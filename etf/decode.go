@@ -134,8 +134,8 @@ func room[T any](slab *[]T, n int) {
 
 // take cuts n elements off a slice.
 func take[T any](slab *[]T, n int) []T {
-	if n == 0 {
-		return []T{}
+	if n == 0 || n > len(*slab) {
+		return make([]T, n)
 	}
 	t := (*slab)[:n:n]
 	*slab = (*slab)[n:]

@@ -90,13 +90,8 @@ func AppendPid(dst []byte, p Pid) []byte {
 	return append32(append32(append32(dst, p.ID), p.Serial), p.Creation)
 }
 
-// AppendPort adds a port as NEW_PORT_EXT if its ID has at most 28 bits, else
-// as V4_PORT_EXT, as the BEAM does.
+// AppendPort adds a port as V4_PORT_EXT, which every release since OTP 24 reads.
 func AppendPort(dst []byte, p Port) []byte {
-	if p.ID < 1<<28 {
-		dst = AppendAtom(append(dst, byte(tagNewPort)), p.Node)
-		return append32(append32(dst, uint32(p.ID)), p.Creation)
-	}
 	dst = AppendAtom(append(dst, byte(tagV4Port)), p.Node)
 	return append32(binary.BigEndian.AppendUint64(dst, p.ID), p.Creation)
 }

@@ -107,8 +107,10 @@ func sortPairs(data []byte, pairs []pair) {
 	start := pairs[0].key
 	slices.SortFunc(pairs, byKey)
 	sorted := make([]byte, 0, len(data)-start)
-	for _, p := range pairs {
+	for i, p := range pairs {
+		at := start + len(sorted)
 		sorted = append(sorted, data[p.key:p.end]...)
+		pairs[i] = pair{at, at + p.value - p.key, at + p.end - p.key}
 	}
 	copy(data[start:], sorted)
 }

@@ -194,13 +194,11 @@ func (w *walker) compound(off, depth int) int {
 		if at < 0 {
 			return -1
 		}
-		if len(d)-at < 2 {
-			return w.short(off, at+2-off)
+		next := w.expect(off, at, KindInteger, depth)
+		if next >= 0 && Tag(d[at]) == tagInteger && be32(d[at+1:]) > 255 {
+			return w.fail(off, ErrValue, "%s has an arity above 255", tag)
 		}
-		if Tag(d[at]) != tagSmallInteger {
-			return w.fail(off, ErrTag, "%s has %s for its arity", tag, Tag(d[at]))
-		}
-		return at + 2
+		return next
 	case tagNewFun:
 		return w.newFun(off, depth)
 	case tagFun:

@@ -1,4 +1,0 @@
-package etf
-
-func quoteAtom(s string) string                   { return s }
-func formatKey(b []byte, o *DecodeOptions) string { return "" }
