@@ -1,0 +1,862 @@
+%% @doc The packet types that parse text or TLS records: line, http,
+%% http_bin, httph, httph_bin and ssl_tls.
+-module(line_http_SUITE).
+-compile([export_all, nowarn_export_all]).
+
+-include_lib("stdlib/include/assert.hrl").
+
+%% How long to wait for what must not arrive.
+-define(SILENCE, 70).
+
+suite() -> [{timetrap, {seconds, 30}}].
+
+all() -> driver_groups:all().
+
+groups() -> driver_groups:groups(cases()).
+
+init_per_group(Group, Config) -> driver_groups:init(Group, Config).
+
+end_per_group(Group, Config) -> driver_groups:done(Group, Config).
+
+cases() ->
+    [lines_passive, lines_armed, lines_once_and_counted, lines_byte_by_byte, line_forms,
+     line_cut_at_buffer, line_cut_at_buffer_armed, line_of_exactly_buffer_bytes,
+     line_cut_without_delimiter, line_recbuf_raises_the_cut, line_packet_size_does_not_lift_the_cut,
+     line_packet_size, line_packet_size_without_delimiter, line_too_long_armed,
+     line_too_long_stays_open, line_delimiter_replaces_newline, line_delimiter_changed,
+     last_line_without_delimiter, last_line_without_delimiter_armed, line_deliver_port,
+     request_in_strings, request_in_binaries, response, headers_only, pipelined_requests,
+     methods, uris, uri_with_ipv6_literal, known_fields, unknown_fields, every_item_is_decode_packet,
+     header_values, folded_header, header_waits_for_the_next_byte, request_without_version,
+     response_without_phrase, bare_newlines, http_byte_by_byte,
+     unparsable_lines, unparsable_header, http_line_limit_is_buffer, http_line_limit_is_packet_size,
+     http_limit_lifted, http_too_long_armed, http_too_long_stays_open,
+     http_messages, http_once_and_counted, http_ignores_mode_and_header,
+     http_state_survives_type_changes, httph_to_http_continues_headers, http_state_is_not_inherited,
+     body_behind_headers, body_behind_headers_armed, http_at_eof, http_deliver_port,
+     http_switched_between_forms,
+     tls_record_passive, tls_record_armed, tls_records_in_a_row, tls_record_byte_by_byte,
+     tls_packet_size, tls_sslv2_hello, tls_is_always_binary, tls_once_and_counted,
+     tls_deliver_port, tls_then_raw].
+
+%%
+%% line
+%%
+
+%% 4.1 line: a packet is a line with its delimiter; CR stays, empty lines count.
+lines_passive(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}]),
+    tcp_pairs:peer_send(Peer, <<"one\ntwo\r\n\n\r\nfi", 0, "ve\n">>),
+    ?assertEqual([{ok, <<"one\n">>}, {ok, <<"two\r\n">>}, {ok, <<"\n">>}, {ok, <<"\r\n">>},
+                  {ok, <<"fi", 0, "ve\n">>}, {error, timeout}],
+                 do_recv(S, 5) ++ [gen_tcp:recv(S, 0, 0)]),
+    do_close([S], [Peer]).
+
+%% 4.1 line, 2.1: one message a line, through an accepted socket.
+lines_armed(_) ->
+    {S, Peer} = tcp_pairs:accept_from_peer([{packet, line}, {active, true}]),
+    tcp_pairs:peer_send(Peer, <<"one\ntwo\r\n\nrest">>),
+    ?assertEqual([{tcp, S, <<"one\n">>}, {tcp, S, <<"two\r\n">>}, {tcp, S, <<"\n">>}],
+                 do_messages(3)),
+    tcp_pairs:peer_send(Peer, <<" of it\n">>),
+    ?assertEqual([{tcp, S, <<"rest of it\n">>}], do_messages(1)),
+    do_close([S], [Peer]),
+    ?assertEqual([], tcp_pairs:flush()).
+
+%% N-2, N-5, B-1: once and counts count lines.
+lines_once_and_counted(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}]),
+    tcp_pairs:peer_send(Peer, <<"1\n2\n3\n4\n">>),
+    tcp_pairs:arrived(S, 8),
+    ok = inet:setopts(S, [{active, once}]),
+    ?assertEqual([{tcp, S, <<"1\n">>}], tcp_pairs:flush()),
+    ok = inet:setopts(S, [{active, 2}]),
+    ?assertEqual([{tcp, S, <<"2\n">>}, {tcp, S, <<"3\n">>}, {tcp_passive, S}], do_messages(3)),
+    ?assertEqual({ok, <<"4\n">>}, gen_tcp:recv(S, 0, 5000)),
+    do_close([S], [Peer]).
+
+%% D-8: an incomplete line waits, whatever times out meanwhile.
+lines_byte_by_byte(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}]),
+    do_byte_by_byte(S, Peer, <<"abc\r\n">>, 0),
+    ?assertEqual({ok, <<"abc\r\n">>}, gen_tcp:recv(S, 0, 5000)),
+    do_close([S], [Peer]).
+
+%% 2.1: lines come as lists or with a header like other data.
+line_forms(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}, list]),
+    tcp_pairs:peer_send(Peer, <<"one\ntwo\nthree\n">>),
+    ?assertEqual({ok, "one\n"}, gen_tcp:recv(S, 0, 5000)),
+    ok = inet:setopts(S, [binary, {header, 2}]),
+    ?assertEqual({ok, [$t, $w | <<"o\n">>]}, gen_tcp:recv(S, 0, 5000)),
+    ok = inet:setopts(S, [{active, once}]),
+    ?assertEqual([{tcp, S, [$t, $h | <<"ree\n">>]}], do_messages(1)),
+    do_close([S], [Peer]).
+
+%% P-1: a line longer than buffer is cut into pieces of buffer bytes; the last has the delimiter.
+line_cut_at_buffer(_) ->
+    Line = do_line(2001),
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}]),
+    tcp_pairs:peer_send(Peer, [Line, <<"next\n">>]),
+    ?assertEqual([1460, 541, 5], do_sizes(do_recv(S, 3))),
+    do_close([S], [Peer]),
+    {S2, Peer2} = tcp_pairs:connect_to_peer([{packet, line}, {buffer, 10}]),
+    tcp_pairs:peer_send(Peer2, <<"0123456789abcdefghijABC\nxy\n">>),
+    ?assertEqual([{ok, <<"0123456789">>}, {ok, <<"abcdefghij">>}, {ok, <<"ABC\n">>},
+                  {ok, <<"xy\n">>}], do_recv(S2, 4)),
+    do_close([S2], [Peer2]).
+
+%% P-1: each piece is a message of its own and counts.
+line_cut_at_buffer_armed(_) ->
+    {S, Peer} = tcp_pairs:accept_from_peer([{packet, line}, {buffer, 10}, {active, 2}]),
+    tcp_pairs:peer_send(Peer, <<"0123456789abcdefghijABC\n">>),
+    ?assertEqual([{tcp, S, <<"0123456789">>}, {tcp, S, <<"abcdefghij">>}, {tcp_passive, S}],
+                 do_messages(3)),
+    ?assertEqual({ok, <<"ABC\n">>}, gen_tcp:recv(S, 0, 5000)),
+    do_close([S], [Peer]).
+
+%% P-1: a line of exactly buffer bytes is not cut; one byte more leaves the delimiter alone.
+line_of_exactly_buffer_bytes(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}]),
+    tcp_pairs:peer_send(Peer, [do_line(1460), do_line(1461), do_line(1459)]),
+    ?assertEqual([1460, 1460, 1, 1459], do_sizes(do_recv(S, 4))),
+    do_close([S], [Peer]).
+
+%% P-1: a piece is handed out as soon as buffer bytes are here, delimiter or not.
+line_cut_without_delimiter(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}, {buffer, 10}]),
+    tcp_pairs:peer_send(Peer, <<"0123456789abc">>),
+    tcp_pairs:arrived(S, 13),
+    ?assertEqual({ok, <<"0123456789">>}, gen_tcp:recv(S, 0, 5000)),
+    ?assertEqual({error, timeout}, gen_tcp:recv(S, 0, 10)),
+    tcp_pairs:peer_send(Peer, <<"\n">>),
+    ?assertEqual({ok, <<"abc\n">>}, gen_tcp:recv(S, 0, 5000)),
+    do_close([S], [Peer]).
+
+%% P-2: recbuf raises buffer and with it the length of a line.
+line_recbuf_raises_the_cut(_) ->
+    Line = do_line(2001),
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}, {recbuf, 3000}]),
+    tcp_pairs:peer_send(Peer, Line),
+    ?assertEqual({ok, Line}, gen_tcp:recv(S, 0, 5000)),
+    do_close([S], [Peer]),
+    {S2, Peer2} = tcp_pairs:connect_to_peer([{packet, line}, {buffer, 3000}]),
+    tcp_pairs:peer_send(Peer2, Line),
+    ?assertEqual({ok, Line}, gen_tcp:recv(S2, 0, 5000)),
+    do_close([S2], [Peer2]).
+
+%% P-2: packet_size alone does not lift the cut at buffer.
+line_packet_size_does_not_lift_the_cut(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}, {packet_size, 5000}]),
+    tcp_pairs:peer_send(Peer, do_line(2001)),
+    ?assertEqual([1460, 541], do_sizes(do_recv(S, 2))),
+    do_close([S], [Peer]).
+
+%% P-3: a packet_size below buffer is the limit, delimiter included.
+line_packet_size(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}, {packet_size, 10}]),
+    tcp_pairs:peer_send(Peer, [do_line(10), do_line(3), do_line(11)]),
+    ?assertEqual([10, 3], do_sizes(do_recv(S, 2))),
+    ?assertEqual([{error, emsgsize}, {error, enotconn}], do_recv(S, 2)),
+    do_close([S], [Peer]).
+
+%% P-3: packet_size bytes without a delimiter wait, one more is an error.
+line_packet_size_without_delimiter(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}, {packet_size, 10}]),
+    tcp_pairs:peer_send(Peer, <<"0123456789">>),
+    tcp_pairs:arrived(S, 10),
+    ?assertEqual({error, timeout}, gen_tcp:recv(S, 0, ?SILENCE)),
+    tcp_pairs:peer_send(Peer, <<"a">>),
+    ?assertEqual({error, emsgsize}, gen_tcp:recv(S, 0, 5000)),
+    do_close([S], [Peer]).
+
+%% P-3, 4.2: the same as messages.
+line_too_long_armed(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}, {packet_size, 10}, {active, true}]),
+    tcp_pairs:peer_send(Peer, <<"fine\n">>),
+    ?assertEqual([{tcp, S, <<"fine\n">>}], do_messages(1)),
+    tcp_pairs:peer_send(Peer, <<"far too long\n">>),
+    ?assertEqual([{tcp_error, S, emsgsize}, {tcp_closed, S}], do_messages(2)),
+    ?assert(tcp_pairs:is_gone(S)),
+    do_close([S], [Peer]).
+
+%% P-3, 4.2: with exit_on_close false the rest is thrown away and the next line is read.
+line_too_long_stays_open(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}, {packet_size, 10},
+                                           {exit_on_close, false}]),
+    tcp_pairs:peer_send(Peer, <<"far too long\nlost\n">>),
+    tcp_pairs:arrived(S, 18),
+    ?assertEqual({error, emsgsize}, gen_tcp:recv(S, 0, 5000)),
+    tcp_pairs:peer_send(Peer, <<"fine\n">>),
+    ?assertEqual({ok, <<"fine\n">>}, gen_tcp:recv(S, 0, 5000)),
+    do_close([S], [Peer]).
+
+%% P-4: line_delimiter replaces the newline, newlines are data then.
+line_delimiter_replaces_newline(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}, {line_delimiter, $;}]),
+    tcp_pairs:peer_send(Peer, <<"a\nb;;\n\n;">>),
+    ?assertEqual([{ok, <<"a\nb;">>}, {ok, <<";">>}, {ok, <<"\n\n;">>}], do_recv(S, 3)),
+    do_close([S], [Peer]),
+    {S2, Peer2} = tcp_pairs:connect_to_peer([{packet, line}, {line_delimiter, 0}]),
+    tcp_pairs:peer_send(Peer2, <<"a\n", 0, 255, 0>>),
+    ?assertEqual([{ok, <<"a\n", 0>>}, {ok, <<255, 0>>}], do_recv(S2, 2)),
+    do_close([S2], [Peer2]).
+
+%% P-4: a new delimiter applies to what is buffered.
+line_delimiter_changed(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}]),
+    tcp_pairs:peer_send(Peer, <<"a\nb;c\n">>),
+    tcp_pairs:arrived(S, 6),
+    ?assertEqual({ok, <<"a\n">>}, gen_tcp:recv(S, 0, 5000)),
+    ok = inet:setopts(S, [{line_delimiter, $;}]),
+    ?assertEqual({ok, <<"b;">>}, gen_tcp:recv(S, 0, 5000)),
+    ok = inet:setopts(S, [{line_delimiter, $\n}]),
+    ?assertEqual({ok, <<"c\n">>}, gen_tcp:recv(S, 0, 5000)),
+    do_close([S], [Peer]).
+
+%% P-5: a last line without delimiter is lost at the end of the stream.
+last_line_without_delimiter(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}]),
+    tcp_pairs:peer_send(Peer, <<"line\nrest">>),
+    tcp_pairs:peer_close(Peer),
+    ?assertEqual([{ok, <<"line\n">>}, {error, closed}], do_recv(S, 2)),
+    do_close([S], []).
+
+%% P-5: the same as messages.
+last_line_without_delimiter_armed(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}, {active, true}]),
+    tcp_pairs:peer_send(Peer, <<"line\nrest">>),
+    tcp_pairs:peer_close(Peer),
+    ?assertEqual([{tcp, S, <<"line\n">>}, {tcp_closed, S}], do_messages(2)),
+    do_close([S], []),
+    ?assertEqual([], tcp_pairs:flush()).
+
+%% 2.1: lines with deliver port.
+line_deliver_port(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}, {deliver, port}, {active, true}]),
+    tcp_pairs:peer_send(Peer, <<"one\ntwo\n">>),
+    ?assertEqual([{S, {data, <<"one\n">>}}, {S, {data, <<"two\n">>}}], do_messages(2)),
+    do_close([S], [Peer]).
+
+%%
+%% http
+%%
+
+%% H-1, H-2: a request is its start line, its headers and http_eoh; in http and httph strings are
+%% lists.
+request_in_strings(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}]),
+    tcp_pairs:peer_send(Peer, <<"GET /index.html?a=b HTTP/1.1\r\nHost: example.org:80\r\n"
+                                "X-my-header: yes\r\n\r\n">>),
+    ?assertEqual([{ok, {http_request, 'GET', {abs_path, "/index.html?a=b"}, {1, 1}}},
+                  {ok, {http_header, 14, 'Host', "Host", "example.org:80"}},
+                  {ok, {http_header, 0, "X-My-Header", "X-my-header", "yes"}},
+                  {ok, http_eoh}], do_recv(S, 4)),
+    do_close([S], [Peer]).
+
+%% H-1: in http_bin and httph_bin strings are binaries.
+request_in_binaries(_) ->
+    {S, Peer} = tcp_pairs:accept_from_peer([{packet, http_bin}, list]),
+    tcp_pairs:peer_send(Peer, <<"PATCH /x HTTP/1.0\r\nHost: h\r\nX-y: z\r\n\r\n">>),
+    ?assertEqual([{ok, {http_request, <<"PATCH">>, {abs_path, <<"/x">>}, {1, 0}}},
+                  {ok, {http_header, 14, 'Host', <<"Host">>, <<"h">>}},
+                  {ok, {http_header, 0, <<"X-Y">>, <<"X-y">>, <<"z">>}},
+                  {ok, http_eoh}], do_recv(S, 4)),
+    do_close([S], [Peer]).
+
+%% H-1: a response.
+response(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}]),
+    tcp_pairs:peer_send(Peer, <<"HTTP/1.1 404 Not Found at all\r\nContent-Length: 0\r\n"
+                                "Server: s\r\n\r\n">>),
+    ?assertEqual([{ok, {http_response, {1, 1}, 404, "Not Found at all"}},
+                  {ok, {http_header, 38, 'Content-Length', "Content-Length", "0"}},
+                  {ok, {http_header, 30, 'Server', "Server", "s"}},
+                  {ok, http_eoh}], do_recv(S, 4)),
+    do_close([S], [Peer]).
+
+%% H-2: httph and httph_bin start with headers and stay with them after http_eoh.
+headers_only(_) ->
+    [begin
+         {S, Peer} = tcp_pairs:connect_to_peer([{packet, Type}]),
+         tcp_pairs:peer_send(Peer, <<"Host: a\r\n\r\nHost: b\r\n\r\n">>),
+         ?assertEqual([{ok, {http_header, 14, 'Host', String(<<"Host">>), String(<<"a">>)}},
+                       {ok, http_eoh},
+                       {ok, {http_header, 14, 'Host', String(<<"Host">>), String(<<"b">>)}},
+                       {ok, http_eoh}], do_recv(S, 4)),
+         do_close([S], [Peer])
+     end || {Type, String} <- [{httph, fun binary_to_list/1}, {httph_bin, fun(Bin) -> Bin end}]].
+
+%% H-2: after http_eoh a start line is expected again.
+pipelined_requests(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}]),
+    tcp_pairs:peer_send(Peer, <<"GET /1 HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\nHost: x\r\n\r\n"
+                                "HTTP/1.1 200 OK\r\n\r\n">>),
+    ?assertEqual([{ok, {http_request, 'GET', {abs_path, "/1"}, {1, 1}}}, {ok, http_eoh},
+                  {ok, {http_request, 'GET', {abs_path, "/2"}, {1, 1}}},
+                  {ok, {http_header, 14, 'Host', "Host", "x"}}, {ok, http_eoh},
+                  {ok, {http_response, {1, 1}, 200, "OK"}}, {ok, http_eoh}], do_recv(S, 7)),
+    do_close([S], [Peer]).
+
+%% H-4: seven methods are atoms, all others strings, case matters.
+methods(_) ->
+    Methods = ["OPTIONS", "GET", "HEAD", "POST", "PUT", "DELETE", "TRACE",
+               "get", "Get", "CONNECT", "PATCH", "X", "M-SEARCH"],
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}]),
+    tcp_pairs:peer_send(Peer, [[Method, " / HTTP/1.1\r\n\r\n"] || Method <- Methods]),
+    [begin
+         Expected = case N =< 7 of
+                        true -> list_to_atom(Method);
+                        false -> Method
+                    end,
+         ?assertEqual({ok, {http_request, Expected, {abs_path, "/"}, {1, 1}}},
+                      gen_tcp:recv(S, 0, 5000)),
+         ?assertEqual({ok, http_eoh}, gen_tcp:recv(S, 0, 5000))
+     end || {N, Method} <- lists:zip(lists:seq(1, length(Methods)), Methods)],
+    do_close([S], [Peer]).
+
+%% H-4: the forms of a URI.
+uris(_) ->
+    Uris = [{"*", '*'},
+            {"/", {abs_path, "/"}},
+            {"/a/b?c=d#e", {abs_path, "/a/b?c=d#e"}},
+            {"http://host/path", {absoluteURI, http, "host", undefined, "/path"}},
+            {"https://host/", {absoluteURI, https, "host", undefined, "/"}},
+            {"HTTP://Host:8080/p?q", {absoluteURI, http, "Host", 8080, "/p?q"}},
+            {"http://host", {absoluteURI, http, "host", undefined, "/"}},
+            {"host:443", {scheme, "host", "443"}},
+            {"urn:isbn:1", {scheme, "urn", "isbn:1"}},
+            {"plain", "plain"}],
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}]),
+    tcp_pairs:peer_send(Peer, [["GET ", Uri, " HTTP/1.1\r\n\r\n"] || {Uri, _} <- Uris]),
+    do_each(Uris, fun({_, Parsed}) ->
+                      [Start, End] = do_recv(S, 2),
+                      ?assertEqual({ok, {http_request, 'GET', Parsed, {1, 1}}}, Start),
+                      ?assertEqual({ok, http_eoh}, End)
+                  end),
+    do_close([S], [Peer]).
+
+%% H-11: an IPv6 literal in a URI is understood from OTP 27 on.
+uri_with_ipv6_literal(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}]),
+    Line = <<"GET http://[::1]:80/ HTTP/1.1\r\n">>,
+    tcp_pairs:peer_send(Peer, [Line, "\r\n"]),
+    {ok, Item} = gen_tcp:recv(S, 0, 5000),
+    {ok, Oracle, <<>>} = erlang:decode_packet(http, Line, []),
+    ?assertEqual(Oracle, Item),
+    case list_to_integer(erlang:system_info(otp_release)) of
+        25 -> ?assertMatch({_, _, {absoluteURI, http, "[", undefined, _}, _}, Item);
+        Release when Release >= 27 ->
+            ?assertMatch({_, _, {absoluteURI, http, "[::1]", 80, "/"}, _}, Item);
+        26 -> ok
+    end,
+    do_close([S], [Peer]).
+
+%% H-5: known fields have a number and an atom, however they are written.
+known_fields(_) ->
+    Fields = ["Cache-Control", "Connection", "Date", "Pragma", "Transfer-Encoding", "Upgrade", "Via",
+              "Accept", "Accept-Charset", "Accept-Encoding", "Accept-Language", "Authorization",
+              "From", "Host", "If-Modified-Since", "If-Match", "If-None-Match", "If-Range",
+              "If-Unmodified-Since", "Max-Forwards", "Proxy-Authorization", "Range", "Referer",
+              "User-Agent", "Age", "Location", "Proxy-Authenticate", "Public", "Retry-After",
+              "Server", "Vary", "Warning", "Www-Authenticate", "Allow", "Content-Base",
+              "Content-Encoding", "Content-Language", "Content-Length", "Content-Location",
+              "Content-Md5", "Content-Range", "Content-Type", "Etag", "Expires", "Last-Modified",
+              "Accept-Ranges", "Set-Cookie", "Set-Cookie2", "X-Forwarded-For", "Cookie",
+              "Keep-Alive", "Proxy-Connection"],
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, httph}]),
+    tcp_pairs:peer_send(Peer, [[[Field, ": v\r\n", string:lowercase(Field), ": v\r\n",
+                                 string:uppercase(Field), ": v\r\n"] || Field <- Fields], "\r\n"]),
+    do_each(lists:zip(lists:seq(1, length(Fields)), Fields),
+            fun({Number, Field}) ->
+                ?assertEqual([{ok, {http_header, Number, list_to_atom(Field), Orig, "v"}}
+                              || Orig <- [Field, string:lowercase(Field), string:uppercase(Field)]],
+                             do_recv(S, 3))
+            end),
+    ?assertEqual({ok, http_eoh}, gen_tcp:recv(S, 0, 5000)),
+    do_close([S], [Peer]).
+
+%% H-5: other fields are 0 and the name with each word capitalised, unchanged beyond 50 bytes.
+unknown_fields(_) ->
+    Long50 = lists:duplicate(50, $x),
+    Fields = [{"x-foo-bar", "X-Foo-Bar"}, {"X-FOO-BAR", "X-Foo-Bar"}, {"xFOO", "Xfoo"},
+              {"x--y", "X--y"}, {"1a-2b", "1a-2b"}, {"a_b", "A_b"},
+              {Long50, [$X | tl(Long50)]}, {"x" ++ Long50, "x" ++ Long50}],
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, httph}]),
+    tcp_pairs:peer_send(Peer, [[[Field, ": v\r\n"] || {Field, _} <- Fields], "\r\n"]),
+    do_each(Fields, fun({Field, Name}) ->
+                        ?assertEqual([{ok, {http_header, 0, Name, Field, "v"}}], do_recv(S, 1))
+                    end),
+    do_close([S], [Peer]).
+
+%% H-5: every item equals what erlang:decode_packet/3 makes of the same bytes.
+every_item_is_decode_packet(_) ->
+    Text = <<"POST /form HTTP/1.1\r\nHost:example\r\nCookie:\ta=b; c=d \r\nx-A:\r\n"
+             "Content-Type: text/plain;\r\n charset=utf-8\r\nEmpty:   \r\n\r\n"
+             "HTTP/1.0 301 \r\nLocation: http://x/\r\n\r\n"
+             "HTTP/1.1 200 ", 228, 246, "\r\nSet-Cookie: ", 255, 254, "\r\n\r\n"
+             "OPTIONS * HTTP/1.1\r\n\r\nHTTP/2 200\r\n\r\nHTTP/12.345 200 OK\r\n\r\n">>,
+    [begin
+         {S, Peer} = tcp_pairs:connect_to_peer([{packet, Type}]),
+         Expected = do_decode_all(Type, Type, Text),
+         ?assert(length(Expected) > 15),
+         tcp_pairs:peer_send(Peer, Text),
+         ?assertEqual({Type, Expected}, {Type, [Item || {ok, Item} <- do_recv(S, length(Expected))]}),
+         do_close([S], [Peer])
+     end || Type <- [http, http_bin]].
+
+%% What the driver does with decode_packet: headers until the end of headers.
+do_decode_all(_, _, <<>>) ->
+    [];
+do_decode_all(Start, Type, Text) ->
+    {ok, Item, Rest} = erlang:decode_packet(Type, Text, []),
+    Headers = case Start of http -> httph; http_bin -> httph_bin end,
+    Next = case Item of
+               http_eoh -> Start;
+               {http_error, _} -> Type;
+               _ -> Headers
+           end,
+    [Item | do_decode_all(Start, Next, Rest)].
+
+%% H-6: blanks in front of a value are dropped, blanks behind it stay.
+header_values(_) ->
+    Values = [{"a:b", "b"}, {"a: b", "b"}, {"a:  \t b", "b"}, {"a: b  ", "b  "}, {"a: b c ", "b c "},
+              {"a:", ""}, {"a: ", ""}, {"a: b:c", "b:c"}],
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, httph}]),
+    tcp_pairs:peer_send(Peer, [[[Line, "\r\n"] || {Line, _} <- Values], "\r\n"]),
+    do_each(Values, fun({_, Value}) ->
+                        ?assertMatch([{ok, {http_header, 0, "A", _, Value}}], do_recv(S, 1))
+                    end),
+    do_close([S], [Peer]).
+
+%% H-6: a folded header is one item; the line end and the blanks stay inside.
+folded_header(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, httph}]),
+    tcp_pairs:peer_send(Peer, <<"X-A: one\r\n  two\r\n\tthree\r\nHost: h\r\n\r\n">>),
+    ?assertEqual([{ok, {http_header, 0, "X-A", "X-A", "one\r\n  two\r\n\tthree"}},
+                  {ok, {http_header, 14, 'Host', "Host", "h"}},
+                  {ok, http_eoh}], do_recv(S, 3)),
+    do_close([S], [Peer]).
+
+%% H-7: a header waits for the byte behind its newline, which may fold it.
+header_waits_for_the_next_byte(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}]),
+    tcp_pairs:peer_send(Peer, <<"GET / HTTP/1.1\r\nHost: a\r\n">>),
+    tcp_pairs:arrived(S, 25),
+    %% The start line does not wait.
+    ?assertMatch({ok, {http_request, 'GET', _, _}}, gen_tcp:recv(S, 0, 5000)),
+    ?assertEqual({error, timeout}, gen_tcp:recv(S, 0, ?SILENCE)),
+    tcp_pairs:peer_send(Peer, <<"X">>),
+    ?assertEqual({ok, {http_header, 14, 'Host', "Host", "a"}}, gen_tcp:recv(S, 0, 5000)),
+    tcp_pairs:peer_send(Peer, <<": b\r\n">>),
+    tcp_pairs:arrived(S, 31),
+    ?assertEqual({error, timeout}, gen_tcp:recv(S, 0, 10)),
+    tcp_pairs:peer_send(Peer, <<"\r\n">>),
+    ?assertEqual([{ok, {http_header, 0, "X", "X", "b"}}, {ok, http_eoh}], do_recv(S, 2)),
+    do_close([S], [Peer]).
+
+%% H-8: a request without a version is one of HTTP/0.9.
+request_without_version(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}]),
+    tcp_pairs:peer_send(Peer, <<"GET /old\r\n">>),
+    ?assertEqual([{ok, {http_request, 'GET', {abs_path, "/old"}, {0, 9}}}], do_recv(S, 1)),
+    do_close([S], [Peer]).
+
+%% H-8: a response without a phrase has an empty one.
+response_without_phrase(_) ->
+    [begin
+         {S, Peer} = tcp_pairs:connect_to_peer([{packet, Type}]),
+         tcp_pairs:peer_send(Peer, <<"HTTP/1.1 200\r\n\r\n">>),
+         ?assertEqual({ok, {http_response, {1, 1}, 200, Phrase}}, gen_tcp:recv(S, 0, 5000)),
+         do_close([S], [Peer])
+     end || {Type, Phrase} <- [{http, []}, {http_bin, <<>>}]].
+
+%% H-8: bare newlines end lines too.
+bare_newlines(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}]),
+    tcp_pairs:peer_send(Peer, <<"GET / HTTP/1.1\nHost: a\nX: b\n c\n\nHTTP/1.0 204 No\n\n">>),
+    ?assertEqual([{ok, {http_request, 'GET', {abs_path, "/"}, {1, 1}}},
+                  {ok, {http_header, 14, 'Host', "Host", "a"}},
+                  {ok, {http_header, 0, "X", "X", "b\n c"}}, {ok, http_eoh},
+                  {ok, {http_response, {1, 0}, 204, "No"}}, {ok, http_eoh}], do_recv(S, 6)),
+    do_close([S], [Peer]).
+
+%% H-1, D-8: items may arrive in any pieces.
+http_byte_by_byte(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}]),
+    do_byte_by_byte(S, Peer, <<"GET / HTTP/1.1\r\n">>, 0),
+    ?assertEqual([{ok, {http_request, 'GET', {abs_path, "/"}, {1, 1}}}], do_recv(S, 1)),
+    do_byte_by_byte(S, Peer, <<"Host: a\r\n\r">>, 16),
+    ?assertEqual([{ok, {http_header, 14, 'Host', "Host", "a"}}], do_recv(S, 1)),
+    tcp_pairs:peer_send(Peer, <<"\n">>),
+    ?assertEqual([{ok, http_eoh}], do_recv(S, 1)),
+    do_close([S], [Peer]).
+
+%% H-9: a line that is no start line is an http_error with its line end; the next line is parsed in
+%% the same state.
+unparsable_lines(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}]),
+    tcp_pairs:peer_send(Peer, <<"garbage\r\nHTTP/x.y 200 OK\nGET / HTTP/1.1\r\n\r\n">>),
+    ?assertEqual([{ok, {http_error, "garbage\r\n"}}, {ok, {http_error, "HTTP/x.y 200 OK\n"}},
+                  {ok, {http_request, 'GET', {abs_path, "/"}, {1, 1}}}, {ok, http_eoh}],
+                 do_recv(S, 4)),
+    ok = inet:setopts(S, [{packet, http_bin}, {active, true}]),
+    tcp_pairs:peer_send(Peer, <<"rubbish\r\nGET /2 HTTP/1.1\r\n">>),
+    ?assertEqual([{http, S, {http_error, <<"rubbish\r\n">>}},
+                  {http, S, {http_request, 'GET', {abs_path, <<"/2">>}, {1, 1}}}], do_messages(2)),
+    do_close([S], [Peer]).
+
+%% H-9: the same among headers.
+unparsable_header(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}]),
+    tcp_pairs:peer_send(Peer, <<"GET / HTTP/1.1\r\nno colon\r\nblank : b\r\nHost: a\r\n\r\n">>),
+    ?assertEqual([{ok, {http_request, 'GET', {abs_path, "/"}, {1, 1}}},
+                  {ok, {http_error, "no colon\r\n"}}, {ok, {http_error, "blank : b\r\n"}},
+                  {ok, {http_header, 14, 'Host', "Host", "a"}}, {ok, http_eoh}], do_recv(S, 5)),
+    do_close([S], [Peer]).
+
+%% H-10: without packet_size a line may be as long as buffer.
+http_line_limit_is_buffer(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}]),
+    tcp_pairs:peer_send(Peer, [do_request(1400), "\r\n"]),
+    ?assertMatch([{ok, {http_request, 'GET', _, _}}, {ok, http_eoh}], do_recv(S, 2)),
+    tcp_pairs:peer_send(Peer, do_request(1600)),
+    ?assertEqual([{error, emsgsize}, {error, enotconn}], do_recv(S, 2)),
+    do_close([S], [Peer]).
+
+%% H-10: with packet_size that is the limit of a line.
+http_line_limit_is_packet_size(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}, {packet_size, 100}]),
+    tcp_pairs:peer_send(Peer, [do_request(100), "\r\n"]),
+    ?assertMatch([{ok, {http_request, 'GET', _, _}}, {ok, http_eoh}], do_recv(S, 2)),
+    tcp_pairs:peer_send(Peer, do_request(101)),
+    ?assertEqual([{error, emsgsize}], do_recv(S, 1)),
+    do_close([S], [Peer]).
+
+%% H-10: packet_size or buffer lift the default limit.
+http_limit_lifted(_) ->
+    [begin
+         {S, Peer} = tcp_pairs:connect_to_peer([{packet, http_bin} | Opts]),
+         tcp_pairs:peer_send(Peer, [do_request(4000), "\r\n"]),
+         ?assertMatch({_, [{ok, {http_request, 'GET', _, _}}, {ok, http_eoh}]}, {Opts, do_recv(S, 2)}),
+         do_close([S], [Peer])
+     end || Opts <- [[{packet_size, 5000}], [{buffer, 5000}], [{recbuf, 5000}]]].
+
+%% H-10, 4.2: the same as messages.
+http_too_long_armed(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}, {packet_size, 100}, {active, true}]),
+    tcp_pairs:peer_send(Peer, do_request(101)),
+    ?assertEqual([{tcp_error, S, emsgsize}, {tcp_closed, S}], do_messages(2)),
+    ?assert(tcp_pairs:is_gone(S)),
+    do_close([S], [Peer]).
+
+%% H-10, 4.2: with exit_on_close false the connection goes on.
+http_too_long_stays_open(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}, {packet_size, 100},
+                                           {exit_on_close, false}]),
+    tcp_pairs:peer_send(Peer, do_request(101)),
+    tcp_pairs:arrived(S, 101),
+    ?assertEqual([{error, emsgsize}], do_recv(S, 1)),
+    tcp_pairs:peer_send(Peer, <<"GET / HTTP/1.1\r\n">>),
+    ?assertMatch([{ok, {http_request, 'GET', _, _}}], do_recv(S, 1)),
+    do_close([S], [Peer]).
+
+%% H-1, 2.1: armed, items come as {http, Socket, Item}, also from the other three types.
+http_messages(_) ->
+    {S, Peer} = tcp_pairs:accept_from_peer([{packet, http}, {active, true}]),
+    tcp_pairs:peer_send(Peer, <<"GET / HTTP/1.1\r\nHost: a\r\n\r\n">>),
+    ?assertEqual([{http, S, {http_request, 'GET', {abs_path, "/"}, {1, 1}}},
+                  {http, S, {http_header, 14, 'Host', "Host", "a"}}, {http, S, http_eoh}],
+                 do_messages(3)),
+    [begin
+         ok = inet:setopts(S, [{packet, Type}]),
+         tcp_pairs:peer_send(Peer, Wire),
+         ?assertEqual({Type, [{http, S, Item} || Item <- Items]},
+                      {Type, do_messages(length(Items))})
+     end || {Type, Wire, Items} <-
+                [{http_bin, <<"HTTP/1.1 200 OK\r\n\r\n">>,
+                  [{http_response, {1, 1}, 200, <<"OK">>}, http_eoh]},
+                 {httph, <<"Host: b\r\n\r\n">>,
+                  [{http_header, 14, 'Host', "Host", "b"}, http_eoh]},
+                 {httph_bin, <<"Host: c\r\n\r\n">>,
+                  [{http_header, 14, 'Host', <<"Host">>, <<"c">>}, http_eoh]}]],
+    do_close([S], [Peer]),
+    ?assertEqual([], tcp_pairs:flush()).
+
+%% N-2, N-5: once and counts count items.
+http_once_and_counted(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}]),
+    Text = <<"GET / HTTP/1.1\r\nHost: a\r\nX: b\r\n\r\n">>,
+    tcp_pairs:peer_send(Peer, Text),
+    tcp_pairs:arrived(S, byte_size(Text)),
+    ok = inet:setopts(S, [{active, once}]),
+    ?assertMatch([{http, S, {http_request, _, _, _}}], tcp_pairs:flush()),
+    ok = inet:setopts(S, [{active, 2}]),
+    ?assertMatch([{http, S, {http_header, 14, _, _, _}}, {http, S, {http_header, 0, _, _, _}},
+                  {tcp_passive, S}], do_messages(3)),
+    ?assertEqual({ok, http_eoh}, gen_tcp:recv(S, 0, 5000)),
+    do_close([S], [Peer]).
+
+%% H-1: mode and header do not matter.
+http_ignores_mode_and_header(_) ->
+    [begin
+         {S, Peer} = tcp_pairs:connect_to_peer([{packet, Type}, {header, 3}, {mode, Mode}]),
+         tcp_pairs:peer_send(Peer, <<"PATCH /x HTTP/1.1\r\n">>),
+         ?assertEqual([{ok, {http_request, Method, {abs_path, Path}, {1, 1}}}], do_recv(S, 1)),
+         do_close([S], [Peer])
+     end || {Type, Method, Path} <- [{http, "PATCH", "/x"}, {http_bin, <<"PATCH">>, <<"/x">>}],
+            Mode <- [list, binary]].
+
+%% H-3: the parser remembers that it is among headers while other types are used.
+http_state_survives_type_changes(_) ->
+    [begin
+         {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}]),
+         tcp_pairs:peer_send(Peer, <<"GET / HTTP/1.1\r\nHost: a\r\nsome line\nX: b\r\n\r\n"
+                                     "GET /2 HTTP/1.1\r\n">>),
+         ?assertMatch([{ok, {http_request, _, _, _}}, {ok, {http_header, 14, _, _, _}}],
+                      do_recv(S, 2)),
+         ok = inet:setopts(S, [{packet, Type}]),
+         ?assertEqual({Type, {ok, <<"some line\n">>}}, {Type, gen_tcp:recv(S, Length, 5000)}),
+         ok = inet:setopts(S, [{packet, http}]),
+         ?assertEqual([{ok, {http_header, 0, "X", "X", "b"}}, {ok, http_eoh},
+                       {ok, {http_request, 'GET', {abs_path, "/2"}, {1, 1}}}], do_recv(S, 3)),
+         do_close([S], [Peer])
+     end || {Type, Length} <- [{line, 0}, {raw, 10}]].
+
+%% H-3: from httph to http before the end of headers there are still headers.
+httph_to_http_continues_headers(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, httph}]),
+    tcp_pairs:peer_send(Peer, <<"Host: a\r\nHost: b\r\n\r\nGET / HTTP/1.1\r\n">>),
+    ?assertMatch([{ok, {http_header, 14, _, _, "a"}}], do_recv(S, 1)),
+    ok = inet:setopts(S, [{packet, http}]),
+    ?assertMatch([{ok, {http_header, 14, _, _, "b"}}, {ok, http_eoh},
+                  {ok, {http_request, 'GET', _, _}}], do_recv(S, 3)),
+    do_close([S], [Peer]).
+
+%% H-3, T-20: each accepted socket starts with a start line.
+http_state_is_not_inherited(_) ->
+    {L, Port} = tcp_pairs:listen([{packet, http}]),
+    [begin
+         Peer = tcp_pairs:peer_connect(Port),
+         {ok, S} = gen_tcp:accept(L, 5000),
+         tcp_pairs:peer_send(Peer, <<"GET / HTTP/1.1\r\nHost: a\r\n">>),
+         ?assertMatch([{ok, {http_request, 'GET', _, _}}], do_recv(S, 1)),
+         do_close([S], [Peer])
+     end || _ <- [1, 2]],
+    do_close([L], []).
+
+%% Q-2: the body that was read along with the headers comes out of raw.
+body_behind_headers(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, http_bin}]),
+    tcp_pairs:peer_send(Peer, <<"POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\nbodyGET / HTTP/1.1\r\n">>),
+    ?assertMatch([{ok, {http_request, 'POST', _, _}}, {ok, {http_header, 38, _, _, <<"4">>}},
+                  {ok, http_eoh}], do_recv(S, 3)),
+    ok = inet:setopts(S, [{packet, raw}]),
+    ?assertEqual({ok, <<"body">>}, gen_tcp:recv(S, 4, 5000)),
+    ok = inet:setopts(S, [{packet, http_bin}]),
+    ?assertMatch([{ok, {http_request, 'GET', _, _}}], do_recv(S, 1)),
+    do_close([S], [Peer]).
+
+%% Q-2: the same with once, and a length-prefixed packet behind a line.
+body_behind_headers_armed(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}]),
+    tcp_pairs:peer_send(Peer, <<"hello\n", 3:16, "abcrest">>),
+    tcp_pairs:arrived(S, 15),
+    ?assertEqual({ok, <<"hello\n">>}, gen_tcp:recv(S, 0, 5000)),
+    ok = inet:setopts(S, [{packet, 2}, {active, once}]),
+    ?assertEqual([{tcp, S, <<"abc">>}], do_messages(1)),
+    ok = inet:setopts(S, [{packet, raw}, {active, once}]),
+    ?assertEqual([{tcp, S, <<"rest">>}], do_messages(1)),
+    do_close([S], [Peer]).
+
+%% H-7, D-10: a header that waits for its next byte is lost at the end of the stream.
+http_at_eof(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}]),
+    tcp_pairs:peer_send(Peer, <<"GET / HTTP/1.1\r\nHost: a\r\n">>),
+    tcp_pairs:peer_close(Peer),
+    ?assertMatch([{ok, {http_request, 'GET', _, _}}, {error, closed}], do_recv(S, 2)),
+    do_close([S], []),
+    {S2, Peer2} = tcp_pairs:connect_to_peer([{packet, http}, {active, true}]),
+    tcp_pairs:peer_send(Peer2, <<"GET / HTTP/1.1\r\nHost: a\r\n">>),
+    tcp_pairs:peer_close(Peer2),
+    ?assertMatch([{http, S2, {http_request, 'GET', _, _}}, {tcp_closed, S2}], do_messages(2)),
+    do_close([S2], []).
+
+%% 2.1: with deliver port nothing is parsed: the lines come as they are, folded ones apart.
+http_deliver_port(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}, {deliver, port}, {active, true}]),
+    tcp_pairs:peer_send(Peer, <<"GET / HTTP/1.1\r\nX: a\r\n b\r\n\r\n">>),
+    ?assertEqual([{S, {data, <<"GET / HTTP/1.1\r\n">>}}, {S, {data, <<"X: a\r\n">>}},
+                  {S, {data, <<" b\r\n">>}}, {S, {data, <<"\r\n">>}}], do_messages(4)),
+    do_close([S], [Peer]).
+
+%% H-3: http and http_bin can alternate within one request.
+http_switched_between_forms(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}]),
+    tcp_pairs:peer_send(Peer, <<"GET /a HTTP/1.1\r\nX: a\r\nY: b\r\n\r\n">>),
+    ?assertEqual([{ok, {http_request, 'GET', {abs_path, "/a"}, {1, 1}}}], do_recv(S, 1)),
+    ok = inet:setopts(S, [{packet, http_bin}]),
+    ?assertEqual([{ok, {http_header, 0, <<"X">>, <<"X">>, <<"a">>}}], do_recv(S, 1)),
+    ok = inet:setopts(S, [{packet, http}]),
+    ?assertEqual([{ok, {http_header, 0, "Y", "Y", "b"}}, {ok, http_eoh}], do_recv(S, 2)),
+    do_close([S], [Peer]).
+
+%%
+%% ssl_tls
+%%
+
+%% Q-1: recv returns the record in parts, with the socket inside.
+tls_record_passive(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, ssl_tls}]),
+    tcp_pairs:peer_send(Peer, <<22, 3, 1, 5:16, "hello">>),
+    ?assertEqual({ok, {ssl_tls, S, 22, {3, 1}, <<"hello">>}}, gen_tcp:recv(S, 0, 5000)),
+    do_close([S], [Peer]).
+
+%% Q-1, 2.1: armed, the message is the tuple itself.
+tls_record_armed(_) ->
+    {S, Peer} = tcp_pairs:accept_from_peer([{packet, ssl_tls}, {active, true}]),
+    tcp_pairs:peer_send(Peer, <<23, 3, 3, 3:16, "abc">>),
+    ?assertEqual([{ssl_tls, S, 23, {3, 3}, <<"abc">>}], do_messages(1)),
+    do_close([S], [Peer]).
+
+%% 4.1 ssl_tls: records of any type and version, empty ones and large ones.
+tls_records_in_a_row(_) ->
+    Records = [{20, {3, 1}, <<1>>}, {21, {3, 3}, <<2, 40>>}, {23, {3, 3}, <<>>},
+               {0, {0, 0}, <<"x">>}, {24, {254, 253}, <<"y">>},
+               {23, {3, 3}, binary:copy(<<"z">>, 16384)}, {23, {3, 3}, binary:copy(<<"w">>, 65535)}],
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, ssl}]),
+    tcp_pairs:peer_send(Peer, [<<Type, Major, Minor, (byte_size(Body)):16, Body/binary>>
+                               || {Type, {Major, Minor}, Body} <- Records]),
+    [?assertEqual({ok, {ssl_tls, S, Type, Version, Body}}, gen_tcp:recv(S, 0, 5000))
+     || {Type, Version, Body} <- Records],
+    do_close([S], [Peer]).
+
+%% D-8: a record may arrive in any pieces.
+tls_record_byte_by_byte(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, ssl_tls}]),
+    do_byte_by_byte(S, Peer, <<22, 3, 1, 4:16, "abcd">>, 0),
+    ?assertEqual({ok, {ssl_tls, S, 22, {3, 1}, <<"abcd">>}}, gen_tcp:recv(S, 0, 5000)),
+    do_close([S], [Peer]).
+
+%% 4.1 ssl_tls: packet_size limits the body.
+tls_packet_size(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, ssl_tls}, {packet_size, 4}]),
+    tcp_pairs:peer_send(Peer, <<22, 3, 1, 4:16, "abcd", 22, 3, 1, 5:16, "abcde">>),
+    ?assertEqual({ok, {ssl_tls, S, 22, {3, 1}, <<"abcd">>}}, gen_tcp:recv(S, 0, 5000)),
+    ?assertEqual({error, emsgsize}, gen_tcp:recv(S, 0, 5000)),
+    do_close([S], [Peer]).
+
+%% Q-1: an SSLv2 hello becomes a handshake record with a header of its own.
+tls_sslv2_hello(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, ssl_tls}]),
+    Rest = <<0, 3, 0, 0, 0, 16, 1, 0, 128, "challenge-bytes">>,
+    Hello = <<1:1, (byte_size(Rest) + 3):15, 1, 3, 1, Rest/binary>>,
+    tcp_pairs:peer_send(Peer, [Hello, Hello]),
+    Expected = {ssl_tls, S, 22, {3, 1}, <<1, (byte_size(Rest) + 2):24, 3, 1, Rest/binary>>},
+    ?assertEqual({ok, Expected}, gen_tcp:recv(S, 0, 5000)),
+    ok = inet:setopts(S, [{active, once}]),
+    ?assertEqual([Expected], do_messages(1)),
+    do_close([S], [Peer]).
+
+%% Q-1: mode and header do not matter.
+tls_is_always_binary(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, ssl_tls}, list, {header, 2}]),
+    tcp_pairs:peer_send(Peer, <<22, 3, 1, 2:16, "ab", 22, 3, 1, 2:16, "cd">>),
+    ?assertEqual({ok, {ssl_tls, S, 22, {3, 1}, <<"ab">>}}, gen_tcp:recv(S, 0, 5000)),
+    ok = inet:setopts(S, [binary]),
+    ?assertEqual({ok, {ssl_tls, S, 22, {3, 1}, <<"cd">>}}, gen_tcp:recv(S, 0, 5000)),
+    do_close([S], [Peer]).
+
+%% N-2, N-5: once and counts count records.
+tls_once_and_counted(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, ssl_tls}]),
+    tcp_pairs:peer_send(Peer, [<<22, 3, 1, 1:16, N>> || N <- "abcd"]),
+    tcp_pairs:arrived(S, 24),
+    ok = inet:setopts(S, [{active, once}]),
+    ?assertEqual([{ssl_tls, S, 22, {3, 1}, <<"a">>}], tcp_pairs:flush()),
+    ok = inet:setopts(S, [{active, 2}]),
+    ?assertEqual([{ssl_tls, S, 22, {3, 1}, <<"b">>}, {ssl_tls, S, 22, {3, 1}, <<"c">>},
+                  {tcp_passive, S}], do_messages(3)),
+    do_close([S], [Peer]).
+
+%% 2.1: with deliver port the records come as they are.
+tls_deliver_port(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, ssl_tls}, {deliver, port}, {active, true}]),
+    tcp_pairs:peer_send(Peer, <<22, 3, 1, 2:16, "ab", 23, 3, 1, 1:16, "c">>),
+    ?assertEqual([{S, {data, <<22, 3, 1, 2:16, "ab">>}}, {S, {data, <<23, 3, 1, 1:16, "c">>}}],
+                 do_messages(2)),
+    do_close([S], [Peer]).
+
+%% Q-2: bytes behind a record come out of raw.
+tls_then_raw(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, ssl_tls}]),
+    tcp_pairs:peer_send(Peer, <<21, 3, 3, 2:16, 1, 0, "plain">>),
+    ?assertEqual({ok, {ssl_tls, S, 21, {3, 3}, <<1, 0>>}}, gen_tcp:recv(S, 0, 5000)),
+    ok = inet:setopts(S, [{packet, raw}]),
+    ?assertEqual({ok, <<"plain">>}, gen_tcp:recv(S, 5, 5000)),
+    do_close([S], [Peer]).
+
+%%
+%% Local functions
+%%
+
+%% A line of Size bytes, its newline included.
+do_line(Size) ->
+    <<(binary:copy(<<"x">>, Size - 1))/binary, "\n">>.
+
+%% A request line of Size bytes, its line end included.
+do_request(Size) ->
+    Line = ["GET /", binary:copy(<<"p">>, Size - 16), " HTTP/1.1\r\n"],
+    Size = iolist_size(Line),
+    Line.
+
+%% The next Count results of recv.
+do_recv(S, Count) ->
+    [gen_tcp:recv(S, 0, 5000) || _ <- lists:seq(1, Count)].
+
+do_sizes(Results) ->
+    [byte_size(Data) || {ok, Data} <- Results].
+
+%% Sends all bytes one by one; until the last is here recv finds nothing. Arrived is what came on
+%% the connection before.
+do_byte_by_byte(S, Peer, Bytes, Arrived) ->
+    [begin
+         ?assertEqual({N, {error, timeout}}, {N, gen_tcp:recv(S, 0, 0)}),
+         tcp_pairs:peer_send(Peer, binary:part(Bytes, N, 1)),
+         tcp_pairs:arrived(S, Arrived + N + 1)
+     end || N <- lists:seq(0, byte_size(Bytes) - 1)],
+    ok.
+
+%% The next Count messages, whatever they are.
+do_messages(0) ->
+    [];
+do_messages(Count) ->
+    receive
+        Message -> [Message | do_messages(Count - 1)]
+    after 5000 ->
+        [{missing, Count}]
+    end.
+
+%% Runs Check for every row and fails with all rows that did not hold.
+do_each(Rows, Check) ->
+    Failures = [{Row, Failure} || Row <- Rows, Failure <- do_failure(Check, Row)],
+    case Failures of
+        [] -> ok;
+        _ -> ct:fail("~p", [Failures])
+    end.
+
+do_failure(Check, Row) ->
+    try Check(Row) of
+        _ -> []
+    catch
+        error:{assertEqual, Info} ->
+            [{expected, proplists:get_value(expected, Info),
+              got, proplists:get_value(value, Info)}];
+        Class:Reason:Stack ->
+            [{Class, Reason, Stack}]
+    end.
+
+do_close(Sockets, Peers) ->
+    [ok = gen_tcp:close(Socket) || Socket <- Sockets],
+    [ok = tcp_pairs:peer_close(Peer) || Peer <- Peers],
+    ok.
