@@ -30,7 +30,7 @@ cases() ->
      header_values, folded_header, header_waits_for_the_next_byte, request_without_version,
      response_without_phrase, bare_newlines, http_byte_by_byte,
      unparsable_lines, unparsable_header, http_line_limit_is_buffer, http_line_limit_is_packet_size,
-     http_limit_lifted, http_too_long_armed, http_too_long_stays_open,
+     http_limit_without_line_end, http_limit_lifted, http_too_long_armed, http_too_long_stays_open,
      http_messages, http_once_and_counted, http_ignores_mode_and_header,
      http_state_survives_type_changes, httph_to_http_continues_headers, http_state_is_not_inherited,
      body_behind_headers, body_behind_headers_armed, http_at_eof, http_deliver_port,
@@ -515,23 +515,44 @@ unparsable_header(_) ->
                   {ok, {http_header, 14, 'Host', "Host", "a"}}, {ok, http_eoh}], do_recv(S, 5)),
     do_close([S], [Peer]).
 
-%% H-10: without packet_size a line may be as long as buffer.
+%% H-10: without packet_size a line may be as long as buffer; a header needs one byte more, which
+%% tells whether it is folded (H-7).
 http_line_limit_is_buffer(_) ->
-    {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}]),
-    tcp_pairs:peer_send(Peer, [do_request(1400), "\r\n"]),
-    ?assertMatch([{ok, {http_request, 'GET', _, _}}, {ok, http_eoh}], do_recv(S, 2)),
-    tcp_pairs:peer_send(Peer, do_request(1600)),
-    ?assertEqual([{error, emsgsize}, {error, enotconn}], do_recv(S, 2)),
+    do_check_limit([{packet, http}], do_request(1460), do_request(1461)),
+    do_check_limit([{packet, httph}], do_header(1459), do_header(1460)),
+    do_check_limit([{packet, http}, {buffer, 200}], do_request(200), do_request(201)).
+
+%% H-10: with packet_size that is the limit, of a header with its folded lines too.
+http_line_limit_is_packet_size(_) ->
+    Limit = {packet_size, 100},
+    do_check_limit([{packet, http}, Limit], do_request(100), do_request(101)),
+    do_check_limit([{packet, httph}, Limit], do_header(100), do_header(101)),
+    do_check_limit([{packet, httph}, Limit], [do_header(50), " ", do_header(49)],
+                   [do_header(50), " ", do_header(50)]).
+
+do_check_limit(Opts, Good, Bad) ->
+    {S, Peer} = tcp_pairs:connect_to_peer(Opts),
+    tcp_pairs:peer_send(Peer, [Good, "\r\n"]),
+    [{ok, Item} | End] = do_recv(S, 2),
+    ?assertMatch({_, _, Tag} when Tag =:= http_request; Tag =:= http_header,
+                 {Opts, iolist_size(Good), element(1, Item)}),
+    ?assertEqual([{ok, http_eoh}], End),
+    tcp_pairs:peer_send(Peer, Bad),
+    ?assertEqual({Opts, iolist_size(Bad), [{error, emsgsize}, {error, enotconn}]},
+                 {Opts, iolist_size(Bad), do_recv(S, 2)}),
     do_close([S], [Peer]).
 
-%% H-10: with packet_size that is the limit of a line.
-http_line_limit_is_packet_size(_) ->
-    {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}, {packet_size, 100}]),
-    tcp_pairs:peer_send(Peer, [do_request(100), "\r\n"]),
-    ?assertMatch([{ok, {http_request, 'GET', _, _}}, {ok, http_eoh}], do_recv(S, 2)),
-    tcp_pairs:peer_send(Peer, do_request(101)),
-    ?assertEqual([{error, emsgsize}], do_recv(S, 1)),
-    do_close([S], [Peer]).
+%% H-10: as many bytes as the limit without a line end are an error, one less waits.
+http_limit_without_line_end(_) ->
+    [begin
+         {S, Peer} = tcp_pairs:connect_to_peer([{packet, http} | Opts]),
+         tcp_pairs:peer_send(Peer, binary:copy(<<"p">>, Limit - 1)),
+         tcp_pairs:arrived(S, Limit - 1),
+         ?assertEqual({Opts, {error, timeout}}, {Opts, gen_tcp:recv(S, 0, ?SILENCE)}),
+         tcp_pairs:peer_send(Peer, <<"p">>),
+         ?assertEqual({Opts, {error, emsgsize}}, {Opts, gen_tcp:recv(S, 0, 5000)}),
+         do_close([S], [Peer])
+     end || {Opts, Limit} <- [{[], 1460}, {[{buffer, 200}], 200}, {[{packet_size, 100}], 100}]].
 
 %% H-10: packet_size or buffer lift the default limit.
 http_limit_lifted(_) ->
@@ -809,6 +830,10 @@ do_request(Size) ->
     Line = ["GET /", binary:copy(<<"p">>, Size - 16), " HTTP/1.1\r\n"],
     Size = iolist_size(Line),
     Line.
+
+%% A header of Size bytes, its line end included.
+do_header(Size) ->
+    ["A: ", binary:copy(<<"v">>, Size - 5), "\r\n"].
 
 %% The next Count results of recv.
 do_recv(S, Count) ->
