@@ -22,10 +22,7 @@
 
 -define(SWITCH, gentcp_installed).
 
-%% Stock module, its copy, and the callback module that takes its place.
--define(MODULES, [{inet_tcp, gentcp_stock_inet_tcp, gentcp_tcp},
-                  {inet6_tcp, gentcp_stock_inet6_tcp, gentcp_tcp6},
-                  {local_tcp, gentcp_stock_local_tcp, gentcp_local}]).
+-define(MODULES, [inet_tcp, inet6_tcp, local_tcp]).
 
 %% @doc Switches to gentcp.
 -spec install() -> ok | {error, term()}.
@@ -56,17 +53,23 @@ is_installed() ->
 %% @doc The module that opens sockets in place of a stock module.
 -spec opener(module()) -> module().
 opener(Module) ->
-    {Module, Copy, Gentcp} = lists:keyfind(Module, 1, ?MODULES),
     case is_installed() of
-        true -> Gentcp;
-        false -> Copy
+        true -> gentcp(Module);
+        false -> stock(Module)
     end.
+
+gentcp(inet_tcp) -> gentcp_tcp;
+gentcp(inet6_tcp) -> gentcp_tcp6;
+gentcp(local_tcp) -> gentcp_local;
+%% The template under its own name.
+gentcp(gentcp_forward) -> gentcp_tcp.
 
 %% @doc The copy of a stock module.
 -spec stock(module()) -> module().
 stock(inet_tcp) -> gentcp_stock_inet_tcp;
 stock(inet6_tcp) -> gentcp_stock_inet6_tcp;
-stock(local_tcp) -> gentcp_stock_local_tcp.
+stock(local_tcp) -> gentcp_stock_local_tcp;
+stock(gentcp_forward) -> inet_tcp.
 
 switch(To) ->
     case is_installed() of
@@ -78,8 +81,8 @@ switch(To) ->
 %% Loading
 %%
 
-load([{Module, Copy, _} | Rest]) ->
-    case load(Module, Copy) of
+load([Module | Rest]) ->
+    case load(Module, stock(Module)) of
         ok -> load(Rest);
         Error -> Error
     end;

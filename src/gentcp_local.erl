@@ -32,6 +32,8 @@ getaddrs({?FAMILY, _} = Address) -> {ok, [Address]}.
 getaddrs({?FAMILY, _} = Address, _Timer) -> {ok, [Address]}.
 
 -spec translate_ip(term()) -> term().
+translate_ip(any) -> undefined;
+translate_ip(loopback) -> {?FAMILY, <<>>};
 translate_ip(Address) -> Address.
 
 -spec connect(address(), 0, [term()]) -> {ok, gentcp:socket()} | {error, atom()}.

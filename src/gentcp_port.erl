@@ -237,7 +237,7 @@ loop(#state{port = Port} = State) ->
             loop(start_opening(Caller, Alias, Activity, Command, State));
         {ask, Alias, Question} ->
             {Answer, State1} = answer(Question, State),
-            Alias ! {Alias, Answer},
+            tell(Alias, Answer),
             loop(State1);
         {{owner, Id}, Monitor, process, _Pid, Reason} ->
             loop(owner_exit(Id, Monitor, Reason, State));
@@ -371,14 +371,18 @@ part(Data, _FrameSize) ->
 
 reply({Alias, Receiver, Id}, {ok, Packet}, Size, State) ->
     case is_process_alive(Receiver) of
-        true -> Alias ! {Alias, {ok, part(Packet, Size)}};
+        true -> tell(Alias, {ok, part(Packet, Size)});
         %% Killed while it waited: the next receiver gets it.
         false -> cast({unread, Id, Packet}, State)
     end;
 reply({Alias, _Receiver, _Id}, Result, _Size, _State) ->
-    Alias ! {Alias, Result};
+    tell(Alias, Result);
 reply(Alias, Result, _Size, _State) ->
-    Alias ! {Alias, Result}.
+    tell(Alias, Result).
+
+tell(Alias, Result) ->
+    Alias ! {Alias, Result},
+    ok.
 
 credit(Id, Octets, Window, #state{sockets = Sockets, credit = Credit} = State) ->
     case Sockets of
@@ -413,7 +417,7 @@ end_opening(Tag, Result, State) ->
                 false -> not_wanted(Id, Opening, State1)
             end;
         Error ->
-            Alias ! {Alias, Error},
+            tell(Alias, Error),
             State1
     end.
 
@@ -429,7 +433,7 @@ opened(Id, #opening{caller = Caller, alias = Alias} = Opening, State) ->
                         State1#state{early = maps:remove(Id, Early)}),
     %% From here on it belongs to the caller, who may die as any owner may.
     is_accept(Opening) andalso cast({adopt, Id}, State2),
-    Alias ! {Alias, {ok, S}},
+    tell(Alias, {ok, S}),
     State2.
 
 %% Nobody is left to take it. A connection goes to the next acceptor.
@@ -617,6 +621,7 @@ catch_close(Port) ->
     catch error:badarg -> true
     end.
 
+-spec port_exit(term(), #state{}) -> no_return().
 port_exit(Reason, #state{os_pid = OsPid, sockets = Sockets} = State) ->
     ?LOG_ERROR("gentcp: port program ~b ended (~tp), ~b sockets are closed",
                [OsPid, Reason, map_size(Sockets)]),
