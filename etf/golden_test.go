@@ -70,6 +70,9 @@ func TestGoldenVectors(t *testing.T) {
 					assert.Equal(t, hex.EncodeToString(v.data), hex.EncodeToString(again))
 				}
 
+				if v.mode == "refuses" {
+					return // nothing to compare with
+				}
 				text := Format(term)
 				switch term.(type) {
 				case Pid, Port, Ref, Fun, Local:
