@@ -60,11 +60,10 @@
 
 -define(SOCKET(Port, Id, Slot), {'$inet', ?MODULE, {Port, Id, Slot}}).
 
-%% The largest send that does not wait for an answer.
--define(UNCALLED_LIMIT, 64 * 1024).
-
-%% Larger sends go in parts of this size, so that those of others come through
-%% the pipe in between.
+%% Sends above the first size wait on this side for their turn. Sends above the
+%% second go in parts of it, so that those of others come through the pipe in
+%% between.
+-define(LARGE, 64 * 1024).
 -define(PART_SIZE, 256 * 1024).
 
 -define(STATISTICS, [recv_oct, recv_cnt, recv_max, recv_avg, recv_dvi,
@@ -142,12 +141,11 @@ send(?SOCKET(Port, Id, Slot) = S, Data) ->
     case gentcp_port:lookup(Port) of
         {Router, Credit} ->
             try iolist_size(Data) of
-                Size when Size > ?UNCALLED_LIMIT ->
-                    send_large(Port, Id, Slot, Router, Credit, Size, Data);
                 Size ->
-                    case gentcp_credit:reserve(Credit, Slot, Id, Size) of
+                    case Size =< ?PART_SIZE
+                        andalso gentcp_credit:reserve(Credit, Slot, Id, Size) of
                         true -> command(Port, gentcp_proto:send(Id, Size, Data));
-                        false -> call(Port, Router, {send, Id, Size, Data})
+                        false -> send(Port, Id, Slot, Router, Credit, Size, Data)
                     end
             catch
                 error:badarg -> closed_or(S, {error, einval})
@@ -156,14 +154,11 @@ send(?SOCKET(Port, Id, Slot) = S, Data) ->
             {error, closed}
     end.
 
-%% A large send that has to wait for others waits on this side, where its data
-%% costs nothing.
-send_large(Port, Id, Slot, Router, Credit, Size, Data) ->
-    case gentcp_credit:is_blocked(Credit, Slot, Id) of
-        %% Whatever it says, the send that follows has the answer.
-        true -> _ = call(Port, Router, {ready, Id}), ok;
-        false -> ok
-    end,
+%% A large send that has to wait for others does so where its data costs
+%% nothing. Whatever `ready' says, the send that follows has the answer.
+send(Port, Id, Slot, Router, Credit, Size, Data) ->
+    _ = Size > ?LARGE andalso gentcp_credit:is_blocked(Credit, Slot, Id)
+        andalso call(Port, Router, {ready, Id}),
     case Size =< ?PART_SIZE of
         true -> call(Port, Router, {send, Id, Size, Data});
         false -> send_in_parts(Port, Router, Id, Size, Data)

@@ -109,7 +109,7 @@ backlog(N) when is_integer(N) -> N.
           {ok, gentcp_port:socket()} | {error, atom()}.
 fdopen(Family, Fd, Opts) when is_integer(Fd), Fd >= 0 ->
     case open(gentcp_credit:requested(Opts, passive),
-              {fdopen, Family, node_fd(Fd), Opts}) of
+              {fdopen, Family, Fd, Opts}) of
         {error, {bad_option, _}} -> {error, einval};
         Result -> Result
     end.
@@ -146,11 +146,6 @@ address(_Family, _Address, _Port) ->
     exit(badarg).
 
 %% What is needed to make the descriptor: a namespace, or one that is there.
-start_options(Fd) when is_integer(Fd), Fd >= 0 -> [{fd, node_fd(Fd)}];
+start_options(Fd) when is_integer(Fd), Fd >= 0 -> [{fd, Fd}];
 start_options([{netns, _}] = Options) -> Options;
 start_options(_) -> [].
-
-%% The port program has other descriptors than the node, so it is told whose
-%% this is.
-node_fd(Fd) ->
-    {list_to_integer(os:getpid()), Fd}.

@@ -178,7 +178,7 @@ hello(Port) ->
     receive
         {Port, {data, Frame}} ->
             case binary_to_term(Frame) of
-                {hello, 1, Hello} ->
+                [{hello, 1, Hello}] ->
                     Hello;
                 Other ->
                     ?LOG_ERROR("gentcp: ~ts speaks another protocol: ~tp", [program(), Other]),
@@ -372,8 +372,10 @@ part(Data, _FrameSize) ->
 reply({Alias, Receiver, Id}, {ok, Packet}, Size, State) ->
     case is_process_alive(Receiver) of
         true -> tell(Alias, {ok, part(Packet, Size)});
-        %% Killed while it waited: the next receiver gets it.
-        false -> cast({unread, Id, Packet}, State)
+        %% Killed while it waited: the next receiver gets it. Parsed items
+        %% cannot go back.
+        false when is_binary(Packet); is_list(Packet) -> cast({unread, Id, Packet}, State);
+        false -> ok
     end;
 reply({Alias, _Receiver, _Id}, Result, _Size, _State) ->
     tell(Alias, Result);

@@ -21,13 +21,11 @@
 
 %% Tags of the external term format.
 -define(MAGIC, 131).
--define(SMALL_INTEGER_EXT, 97).
 -define(INTEGER_EXT, 98).
 -define(SMALL_TUPLE_EXT, 104).
 -define(NIL_EXT, 106).
 -define(LIST_EXT, 108).
 -define(BINARY_EXT, 109).
--define(SMALL_BIG_EXT, 110).
 -define(SMALL_ATOM_UTF8_EXT, 119).
 
 -define(INTEGER_LIMIT, 16#80000000).
@@ -50,10 +48,16 @@
 %% To the port program
 %%
 
-%% @doc The node's first frame. `Window' is in octets.
+%% @doc The node's first frame. `Window' is in octets. The port program does what
+%% this release of OTP does, and takes descriptors from this process.
 -spec hello(pos_integer()) -> binary().
 hello(Window) ->
-    term_to_binary({hello, ?VERSION, #{window => Window, send_credit => true}}).
+    term_to_binary({hello, ?VERSION, #{
+        window => Window,
+        send_credit => true,
+        otp => list_to_integer(erlang:system_info(otp_release)),
+        os_pid => list_to_integer(os:getpid())
+    }}).
 
 %% @doc A command that is not answered.
 -spec cast(command()) -> iodata().
@@ -132,34 +136,32 @@ ext(Term) ->
 %% the frame: who keeps one for long copies it.
 -spec decode(binary()) -> [message()].
 decode(<<?MAGIC, ?LIST_EXT, Count:32, Messages/binary>>) ->
-    messages(Count, Messages, <<>>);
-decode(<<?MAGIC, Message/binary>>) ->
-    messages(1, Message, <<?NIL_EXT>>).
+    messages(Count, Messages).
 
-%% The fixed shapes; the first message of another shape has the rest of the
-%% list decoded in one go. Tail is what the list lacks to be a term.
+%% The fixed shapes. At the first message of another shape the rest of the
+%% list is decoded in one go.
 messages(N, <<?SMALL_TUPLE_EXT, 3, ?SMALL_ATOM_UTF8_EXT, 3, "tcp", ?INTEGER_EXT, Id:32,
-              ?BINARY_EXT, Size:32, Data:Size/binary, Rest/binary>>, Tail) ->
-    [{tcp, Id, Data} | messages(N - 1, Rest, Tail)];
+              ?BINARY_EXT, Size:32, Data:Size/binary, Rest/binary>>) ->
+    [{tcp, Id, Data} | messages(N - 1, Rest)];
 messages(N, <<?SMALL_TUPLE_EXT, 3, ?SMALL_ATOM_UTF8_EXT, 5, "reply",
               ?BINARY_EXT, TagSize:32, Tag:TagSize/binary,
               ?SMALL_TUPLE_EXT, 2, ?SMALL_ATOM_UTF8_EXT, 2, "ok",
-              ?BINARY_EXT, Size:32, Data:Size/binary, Rest/binary>>, Tail) ->
-    [{reply, Tag, {ok, Data}} | messages(N - 1, Rest, Tail)];
+              ?BINARY_EXT, Size:32, Data:Size/binary, Rest/binary>>) ->
+    [{reply, Tag, {ok, Data}} | messages(N - 1, Rest)];
 messages(N, <<?SMALL_TUPLE_EXT, 3, ?SMALL_ATOM_UTF8_EXT, 5, "reply",
               ?BINARY_EXT, TagSize:32, Tag:TagSize/binary,
-              ?SMALL_ATOM_UTF8_EXT, 2, "ok", Rest/binary>>, Tail) ->
-    [{reply, Tag, ok} | messages(N - 1, Rest, Tail)];
+              ?SMALL_ATOM_UTF8_EXT, 2, "ok", Rest/binary>>) ->
+    [{reply, Tag, ok} | messages(N - 1, Rest)];
 messages(N, <<?SMALL_TUPLE_EXT, 4, ?SMALL_ATOM_UTF8_EXT, 6, "credit", ?INTEGER_EXT, Id:32,
-              ?INTEGER_EXT, Octets:32, ?INTEGER_EXT, Window:32, Rest/binary>>, Tail) ->
-    [{credit, Id, Octets, Window} | messages(N - 1, Rest, Tail)];
+              ?INTEGER_EXT, Octets:32, ?INTEGER_EXT, Window:32, Rest/binary>>) ->
+    [{credit, Id, Octets, Window} | messages(N - 1, Rest)];
 messages(N, <<?SMALL_TUPLE_EXT, 3, ?SMALL_ATOM_UTF8_EXT, 4, "data", ?INTEGER_EXT, Id:32,
-              ?BINARY_EXT, Size:32, Data:Size/binary, Rest/binary>>, Tail) ->
-    [{data, Id, Data} | messages(N - 1, Rest, Tail)];
-messages(0, _Nil, _Tail) ->
+              ?BINARY_EXT, Size:32, Data:Size/binary, Rest/binary>>) ->
+    [{data, Id, Data} | messages(N - 1, Rest)];
+messages(0, <<?NIL_EXT>>) ->
     [];
-messages(N, Rest, Tail) ->
-    binary_to_term(<<?MAGIC, ?LIST_EXT, N:32, Rest/binary, Tail/binary>>).
+messages(N, Rest) ->
+    binary_to_term(<<?MAGIC, ?LIST_EXT, N:32, Rest/binary>>).
 
 %% @doc Who is waiting for the reply with a packed tag: an alias, and for a
 %% `recv' also the process and the socket.
