@@ -34,28 +34,6 @@ func prepare(fd int) (int, error) {
 
 func socketInNamespace(string, Family) (int, error) { return -1, unix.EINVAL }
 
-// writevAll writes piece by piece.
-func writevAll(fd int, iov [][]byte) (int, error) {
-	written := 0
-	for _, b := range iov {
-		if len(b) == 0 {
-			continue
-		}
-		n, err := unix.Write(fd, b)
-		if err != nil {
-			if written > 0 {
-				return written, nil
-			}
-			return 0, err
-		}
-		written += n
-		if n < len(b) {
-			break
-		}
-	}
-	return written, nil
-}
-
 func sendFile(to, from int, offset int64, n int) (int, error) {
 	return copyFile(to, from, offset, n)
 }

@@ -3,7 +3,6 @@ package sockets
 import (
 	"fmt"
 	"runtime"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -39,38 +38,6 @@ func socketInNamespace(path string, f Family) (fd int, err error) {
 	<-done
 	return fd, err
 }
-
-// writevAll is writev(2) without the allocations of the unix package.
-func writevAll(fd int, iov [][]byte) (int, error) {
-	var vector [maxVector]unix.Iovec
-	n := 0
-	for _, b := range iov {
-		if len(b) > 0 && n < maxVector {
-			vector[n].Base = &b[0]
-			vector[n].SetLen(len(b))
-			n++
-		}
-	}
-	written, _, errno := unix.Syscall(unix.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&vector[0])), uintptr(n))
-	runtime.KeepAlive(iov)
-	if errno != 0 {
-		return 0, errnoErr(errno)
-	}
-	return int(written), nil
-}
-
-// errnoErr boxes the errors of every day without an allocation.
-func errnoErr(e unix.Errno) error {
-	switch e {
-	case unix.EAGAIN:
-		return errAgain
-	case unix.EINTR:
-		return errIntr
-	}
-	return e
-}
-
-var errAgain, errIntr error = unix.EAGAIN, unix.EINTR
 
 func sendFile(to, from int, offset int64, n int) (int, error) {
 	sent, err := unix.Sendfile(to, from, &offset, n)

@@ -189,7 +189,7 @@ func (s *Socket) acceptWaiting() {
 			continue
 		}
 		conn.inherit(s)
-		conn.held = true
+		conn.held, conn.from = true, s
 		a.done.Opened(conn, nil)
 		if !a.hold {
 			conn.Adopt()
@@ -247,7 +247,7 @@ func (s *Socket) Adopt() {
 	if !s.held || s.state != connected {
 		return
 	}
-	s.held = false
+	s.held, s.from = false, nil
 	s.openWindow()
 	if s.opts.active.armed() {
 		s.input()
@@ -257,11 +257,12 @@ func (s *Socket) Adopt() {
 // Return gives a held connection back to the head of its listener's queue. If the
 // listener has gone the connection is reset, as the kernel does with those that nobody
 // has accepted.
-func (s *Socket) Return(to *Socket) {
+func (s *Socket) Return() {
 	if !s.held || s.state != connected {
 		return
 	}
-	if to == nil || to.state != listening {
+	to := s.from
+	if to.state != listening {
 		resetOnClose(s.fd)
 		s.end(nil)
 		return

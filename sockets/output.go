@@ -1,14 +1,16 @@
 package sockets
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/gentcp/gentcp/internal/iovec"
+)
 
 const (
 	// maxCork is how much small output may wait for more of it.
 	maxCork = 64 << 10
 	// corkBelow is the size below which a send may wait.
 	corkBelow = 16 << 10
-	// maxVector is how many pieces one system call writes.
-	maxVector = 16
 )
 
 // blockedSender is a call of send that waits for the queue to come down to the low
@@ -326,7 +328,7 @@ func writev(fd int, iov [][]byte) (int, error) {
 	if len(iov) == 1 {
 		return unix.Write(fd, iov[0])
 	}
-	return writevAll(fd, iov)
+	return iovec.Write(fd, iov)
 }
 
 // output writes from the queue, as far as the kernel takes it.
@@ -336,9 +338,9 @@ func (s *Socket) output() {
 		if f := s.out.next().file; f != nil {
 			err = s.sendFilePart(f)
 		} else {
-			var vector [maxVector][]byte
+			var vector [iovec.Max][]byte
 			var n int
-			n, err = writev(s.fd, s.out.gather(vector[:0], maxVector))
+			n, err = writev(s.fd, s.out.gather(vector[:0], iovec.Max))
 			if n > 0 {
 				s.out.took(n)
 			}

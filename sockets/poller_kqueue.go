@@ -28,15 +28,21 @@ func newPoller() (*poller, error) {
 
 func (p *poller) close() error { return unix.Close(p.fd) }
 
-func (p *poller) add(fd int, t token) error {
+func (p *poller) add(fd int, t token, on trigger) error {
 	changes := make([]unix.Kevent_t, 2)
-	unix.SetKevent(&changes[0], fd, unix.EVFILT_READ, unix.EV_ADD|unix.EV_CLEAR)
+	flags := unix.EV_ADD
+	if on == edges {
+		flags |= unix.EV_CLEAR
+	}
+	unix.SetKevent(&changes[0], fd, unix.EVFILT_READ, flags)
 	unix.SetKevent(&changes[1], fd, unix.EVFILT_WRITE, unix.EV_ADD|unix.EV_CLEAR)
 	if _, err := unix.Kevent(p.fd, changes[:1], nil, nil); err != nil {
 		return err
 	}
-	// The reading end of a pipe has no write filter: that is no failure.
-	_, _ = unix.Kevent(p.fd, changes[1:], nil, nil)
+	if on == edges {
+		// The reading end of a pipe has no write filter: that is no failure.
+		_, _ = unix.Kevent(p.fd, changes[1:], nil, nil)
+	}
 	p.tokens[fd] = t
 	return nil
 }

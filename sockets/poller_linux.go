@@ -24,11 +24,11 @@ func newPoller() (*poller, error) {
 
 func (p *poller) close() error { return unix.Close(p.fd) }
 
-// add registers fd for edge-triggered events under a token.
-func (p *poller) add(fd int, t token) error {
-	ev := unix.EpollEvent{
-		Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET,
-		Fd:     t.index, Pad: t.generation,
+// add registers fd under a token.
+func (p *poller) add(fd int, t token, on trigger) error {
+	ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: t.index, Pad: t.generation}
+	if on == edges {
+		ev.Events |= unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET
 	}
 	return unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, fd, &ev)
 }

@@ -42,10 +42,11 @@ type Socket struct {
 	framer     packet.Framer
 	in         []byte // received and not delivered
 	recv       receiver
-	readEnded  bool // the end of the stream has been told; only calls look again
-	closedTold bool // Closed has been told
-	held       bool // accepted and not adopted
-	needed     int  // octets that complete the packet at the front of in, if known
+	readEnded  bool    // the end of the stream has been told; only calls look again
+	closedTold bool    // Closed has been told
+	held       bool    // accepted and not adopted
+	from       *Socket // the listener of a held connection
+	needed     int     // octets that complete the packet at the front of in, if known
 
 	// Output.
 	out        queue
@@ -191,7 +192,7 @@ func (s *Socket) progress() {
 
 // register begins to watch the descriptor.
 func (s *Socket) register() error {
-	t, err := s.st.watch(s.fd, s)
+	t, err := s.st.watch(s.fd, s, edges)
 	s.token = t
 	return err
 }

@@ -103,7 +103,6 @@ type Stack struct {
 	corkBuffers [][]byte
 	paused      bool
 
-	again      []func()
 	beforeWait func()
 	stopped    bool
 
@@ -133,7 +132,7 @@ func NewStack(cfg Config, sink Sink) (*Stack, error) {
 		_ = poll.close()
 		return nil, fmt.Errorf("sockets: open a wake-up pipe: %w", err)
 	}
-	if _, err := st.watch(st.wake.read, &st.wake); err != nil {
+	if _, err := st.watch(st.wake.read, &st.wake, edges); err != nil {
 		_ = poll.close()
 		return nil, fmt.Errorf("sockets: watch the wake-up pipe: %w", err)
 	}
@@ -146,7 +145,6 @@ func (st *Stack) Run() error {
 	for !st.stopped {
 		st.runPosts()
 		st.run()
-		st.runAgain()
 		st.fireTimers()
 		st.Uncork()
 		if st.beforeWait != nil {
@@ -156,7 +154,7 @@ func (st *Stack) Run() error {
 			break
 		}
 		timeout := st.untilTimer()
-		if len(st.again) > 0 || len(st.runnable) > 0 && !st.paused {
+		if len(st.runnable) > 0 && !st.paused {
 			timeout = 0
 		}
 		if err := st.poll.wait(timeout, st.dispatch); err != nil {
@@ -168,6 +166,9 @@ func (st *Stack) Run() error {
 
 // Stop makes Run return after the present event.
 func (st *Stack) Stop() { st.stopped = true }
+
+// SetIPv6Hosts changes Config.IPv6Hosts for sockets that are opened from now on.
+func (st *Stack) SetIPv6Hosts(on bool) { st.cfg.IPv6Hosts = on }
 
 // Post runs f on the Stack's goroutine. It may be called from any goroutine.
 func (st *Stack) Post(f func()) {
@@ -187,35 +188,33 @@ func (st *Stack) runPosts() {
 	}
 }
 
-func (st *Stack) runAgain() {
-	if len(st.again) == 0 {
-		return
-	}
-	again := st.again
-	st.again = nil
-	for _, f := range again {
-		f()
-	}
-}
-
 // BeforeWait sets a function that runs each time before the Stack waits for
 // events: the place to write what has been gathered.
 func (st *Stack) BeforeWait(f func()) { st.beforeWait = f }
 
-// Watch calls f when the descriptor fd, which must be non-blocking, may have become
-// readable or writable (edge-triggered). If f leaves something to read, it asks with
-// Again for another turn.
-func (st *Stack) Watch(fd int, f func(readable, writable bool)) error {
-	_, err := st.watch(fd, watchFunc(f))
+// WatchRead calls f as long as there is something to read from fd, once a round.
+func (st *Stack) WatchRead(fd int, f func()) error {
+	_, err := st.watch(fd, watchFunc(f), levelRead)
 	return err
 }
 
-type watchFunc func(readable, writable bool)
+// WatchWrite calls f each time fd has become writable after it was not.
+func (st *Stack) WatchWrite(fd int, f func()) error {
+	_, err := st.watch(fd, watchFunc(f), edges)
+	return err
+}
 
-func (f watchFunc) ready(r readiness) { f(r&readable != 0, r&writable != 0) }
+type watchFunc func()
 
-// Again calls f in the next round, after the sockets have had their turn.
-func (st *Stack) Again(f func()) { st.again = append(st.again, f) }
+func (f watchFunc) ready(readiness) { f() }
+
+// trigger is when a poller tells of a descriptor.
+type trigger uint8
+
+const (
+	edges     trigger = iota // when it becomes readable or writable
+	levelRead                // as long as it is readable
+)
 
 // Pause stops reading from all sockets until Resume: the sink cannot take more.
 func (st *Stack) Pause() { st.paused = true }
@@ -252,7 +251,7 @@ func (st *Stack) Sockets(f func(*Socket)) {
 	}
 }
 
-func (st *Stack) watch(fd int, w watcher) (token, error) {
+func (st *Stack) watch(fd int, w watcher, on trigger) (token, error) {
 	var t token
 	if n := len(st.free); n > 0 {
 		t.index = st.free[n-1]
@@ -265,7 +264,7 @@ func (st *Stack) watch(fd int, w watcher) (token, error) {
 	slot.generation++
 	slot.w = w
 	t.generation = slot.generation
-	if err := st.poll.add(fd, t); err != nil {
+	if err := st.poll.add(fd, t, on); err != nil {
 		st.unwatch(t)
 		return token{}, err
 	}

@@ -1,0 +1,110 @@
+// Gentcp_port is an Erlang port program that owns TCP sockets. It speaks the protocol of
+// portproto/PROTOCOL.md on stdin and stdout and logs on stderr.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/gentcp/gentcp/driver"
+	"github.com/gentcp/gentcp/portproto"
+)
+
+// The exit codes of PROTOCOL.md section 8.
+const (
+	exitOK = iota
+	exitFailure
+	exitUsage
+	exitHello
+	exitStream
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stderr)) }
+
+func run(args []string, stderr io.Writer) int {
+	flags := flag.NewFlagSet("gentcp_port", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() {
+		fmt.Fprintf(stderr, `gentcp_port %s: TCP sockets for an Erlang node, as a port program.
+
+It is started by the Erlang application gentcp, or by anybody with
+  open_port({spawn_executable, "gentcp_port"}, [{packet, 4}, binary])
+and speaks the protocol of PROTOCOL.md on stdin and stdout.
+
+`, portproto.Program)
+		flags.PrintDefaults()
+	}
+	version := flags.Bool("version", false, "print the version and exit")
+	level := slog.LevelWarn
+	flags.TextVar(&level, "log-level", level, "log `level` on stderr: debug, info, warn or error")
+	maxFrame := flags.Int("max-frame", portproto.DefaultMaxFrame, "longest frame accepted on stdin, in `octets`")
+	maxSockets := flags.Int("max-sockets", 0, "most sockets open at a time (default: what the open file limit allows)")
+	maxQueue := flags.Int("max-queue", 1<<30, "most `octets` of unsent output for a socket")
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return exitOK
+	case err != nil:
+		return exitUsage
+	}
+	if *version {
+		fmt.Printf("gentcp_port %s, protocol %d\n", portproto.Program, portproto.Version)
+		return exitOK
+	}
+	if flags.NArg() > 0 || *maxFrame <= 0 || *maxQueue <= 0 || *maxSockets < 0 {
+		fmt.Fprintln(stderr, "gentcp_port: the limits must be positive, and there are no arguments")
+		flags.Usage()
+		return exitUsage
+	}
+
+	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
+	// A signal that is meant for the node's process group must not take the sockets
+	// away from a node that survives it: the end of stdin is what ends this program.
+	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	dieWithParent()
+
+	if *maxSockets == 0 {
+		*maxSockets = openFileLimit()
+	}
+	err := driver.Run(driver.Config{
+		MaxFrame: *maxFrame, MaxSockets: *maxSockets, MaxQueue: *maxQueue, Log: log,
+	}, int(os.Stdin.Fd()), int(os.Stdout.Fd()))
+	if err != nil {
+		log.Error("session ended", "reason", err)
+	}
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, driver.ErrHello):
+		return exitHello
+	case errors.Is(err, driver.ErrStream):
+		return exitStream
+	}
+	return exitFailure
+}
+
+// reservedFiles are the descriptors that are no sockets: stdio, the poller and the like.
+const reservedFiles = 16
+
+// openFileLimit is how many sockets the process may have; the soft limit is raised to the
+// hard one.
+func openFileLimit() int {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return 1024 - reservedFiles
+	}
+	if limit.Cur < limit.Max {
+		raised := limit
+		raised.Cur = raised.Max
+		if syscall.Setrlimit(syscall.RLIMIT_NOFILE, &raised) == nil {
+			limit = raised
+		}
+	}
+	const most = 1 << 20
+	return int(min(uint64(limit.Cur), most)) - reservedFiles
+}

@@ -1,0 +1,179 @@
+package driver
+
+import (
+	"bytes"
+	"errors"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gentcp/gentcp/etf"
+	"github.com/gentcp/gentcp/portproto"
+	"github.com/gentcp/gentcp/sockets"
+	"github.com/gentcp/gentcp/sockets/packet"
+)
+
+// call is a command that is to be answered. It is the completion that sockets are given.
+// An answered call is used again.
+type call struct {
+	d     *Session
+	tag   etf.RawTerm
+	owner etf.RawTerm // of a call that opens a socket, nil if it is not owned
+
+	// How the call is withdrawn while it waits.
+	waits  bool
+	cancel func(*call) bool
+	socket *sockets.Socket
+
+	next, prev *call // in the list of waiting calls, next also in the free list
+}
+
+// newCall takes a call for the command that is being dealt with.
+func (d *Session) newCall(c *portproto.Command) *call {
+	k := d.freeCalls
+	if k == nil {
+		k = &call{d: d}
+	} else {
+		d.freeCalls = k.next
+		k.next = nil
+	}
+	k.tag = append(k.tag[:0], c.Tag...)
+	k.owner = nil
+	if c.Owned {
+		k.owner = append(etf.RawTerm(nil), c.Owner...)
+	}
+	return k
+}
+
+// wait keeps the call where cancel finds it. It must be called before the call can be answered.
+func (k *call) wait(s *sockets.Socket, cancel func(*call) bool) {
+	k.socket, k.cancel, k.waits = s, cancel, true
+	k.next = k.d.waiting
+	if k.next != nil {
+		k.next.prev = k
+	}
+	k.d.waiting = k
+}
+
+func (k *call) answered() {
+	if k.waits {
+		if k.prev != nil {
+			k.prev.next = k.next
+		} else {
+			k.d.waiting = k.next
+		}
+		if k.next != nil {
+			k.next.prev = k.prev
+		}
+	}
+	k.waits, k.prev, k.socket, k.cancel = false, nil, nil, nil
+	k.next = k.d.freeCalls
+	k.d.freeCalls = k
+}
+
+// cancelCall withdraws the waiting call with a tag.
+func (d *Session) cancelCall(tag etf.RawTerm) {
+	for k := d.waiting; k != nil; k = k.next {
+		if bytes.Equal(k.tag, tag) {
+			k.cancel(k)
+			return
+		}
+	}
+}
+
+// reply begins the answer; the result is to be appended, then call end.
+func (k *call) reply() []byte {
+	k.d.out.begin()
+	return portproto.AppendReply(k.d.out.batch.Buf, k.tag)
+}
+
+func (k *call) end(b []byte) {
+	k.d.out.buf(b)
+	k.d.out.end()
+	k.answered()
+}
+
+func (k *call) ok() { k.end(etf.AppendAtom(k.reply(), "ok")) }
+
+func (k *call) okInt(n int64) { k.end(etf.AppendInt(portproto.AppendOK(k.reply()), n)) }
+
+// fail answers with an error.
+func (k *call) fail(err error) {
+	b := k.reply()
+	var bad *badOption
+	var cmd *badCommand
+	switch {
+	case errors.As(err, &bad):
+		b = etf.AppendTupleHeader(portproto.AppendErrorTerm(b), 2)
+		b = append(etf.AppendAtom(b, "bad_option"), bad.term...)
+	case errors.As(err, &cmd):
+		b = portproto.AppendErrorText(b, "bad_command", cmd.Error())
+	default:
+		b = portproto.AppendError(b, sockets.PosixName(err))
+	}
+	k.end(b)
+}
+
+// Done answers a call without value.
+func (k *call) Done(err error) {
+	if err != nil {
+		k.fail(err)
+		return
+	}
+	k.ok()
+}
+
+// Received answers a recv.
+func (k *call) Received(s *sockets.Socket, p packet.Packet, err error) {
+	if err != nil {
+		if other, ok := s.Receiver().(*call); ok && err == unix.EALREADY {
+			b := etf.AppendTupleHeader(portproto.AppendErrorTerm(k.reply()), 2)
+			k.end(append(etf.AppendAtom(b, "ealready"), other.tag...))
+			return
+		}
+		k.fail(err)
+		return
+	}
+	b := portproto.AppendOK(k.reply())
+	if p.Kind == packet.Bytes && s.Binary() && s.Header() == 0 {
+		k.d.out.buf(etf.AppendBinaryHeader(b, len(p.Data)))
+		k.d.out.payload(p.Data)
+		k.answered()
+		return
+	}
+	k.end(appendPacket(b, s, p))
+}
+
+// Opened answers a call that opens a socket.
+func (k *call) Opened(s *sockets.Socket, err error) {
+	if err != nil {
+		k.fail(err)
+		return
+	}
+	s.User = &user{}
+	if k.owner != nil {
+		s.User.(*user).own(k.owner)
+	}
+	k.okInt(int64(s.ID()))
+}
+
+// FileSent answers a sendfile.
+func (k *call) FileSent(n int64, err error) {
+	if err != nil {
+		k.fail(err)
+		return
+	}
+	k.okInt(n)
+}
+
+// quiet is the completion of a command that was not called.
+type quiet struct{}
+
+func (quiet) Done(error)            {}
+func (quiet) FileSent(int64, error) {}
+
+// user is what a session keeps with a socket.
+type user struct {
+	to []byte // what begins the messages of an owned socket
+}
+
+func (u *user) own(owner etf.RawTerm) { u.to = portproto.AppendTo(nil, owner) }

@@ -1,0 +1,96 @@
+package driver
+
+import (
+	"math"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gentcp/gentcp/portproto"
+	"github.com/gentcp/gentcp/sockets"
+)
+
+// cmdSend is {send, Id, Bytes}.
+func (d *Session) cmdSend(c *portproto.Command) error {
+	s, err := d.socket(c)
+	if err != nil {
+		return err
+	}
+	data, err := iodata(&c.Args)
+	switch {
+	case err != nil:
+		return err
+	case s == nil:
+		return sockets.ErrClosed
+	case !c.Called:
+		s.Send(data)
+		return nil
+	}
+	k := d.newCall(c)
+	k.wait(s, cancelSend)
+	s.SendCall(data, k)
+	return nil
+}
+
+func cancelSend(k *call) bool { return k.socket.CancelSend(k) }
+
+// cmdSendPart is {send_part, Id, Key, Total, Bytes}.
+func (d *Session) cmdSendPart(c *portproto.Command, s *sockets.Socket) error {
+	key, total := c.Args.Int(), c.Args.Uint()
+	data, err := iodata(&c.Args)
+	if err != nil {
+		return err
+	}
+	if total > math.MaxInt32<<8 || uint64(len(data)) > total {
+		return bad("a part of %d octets of a send of %d", len(data), total)
+	}
+	if !c.Called {
+		s.SendPart(key, int(total), data, nil)
+		return nil
+	}
+	k := d.newCall(c)
+	k.wait(s, cancelSend)
+	s.SendPart(key, int(total), data, k)
+	return nil
+}
+
+// cmdRecv is {recv, Id, Length, Timeout}.
+func (d *Session) cmdRecv(c *portproto.Command, s *sockets.Socket) error {
+	n := c.Args.Uint()
+	ms, err := timeout(&c.Args)
+	if err == nil {
+		err = c.Args.Finish()
+	}
+	if err == nil {
+		err = d.mustCall(c)
+	}
+	if err != nil {
+		return err
+	}
+	k := d.newCall(c)
+	k.wait(s, cancelRecv)
+	s.Recv(int(min(n, math.MaxInt32)), ms, k)
+	return nil
+}
+
+func cancelRecv(k *call) bool { return k.socket.CancelRecv(k) }
+
+// cmdSendFile is {sendfile, Id, Path, Offset, Length}.
+func (d *Session) cmdSendFile(c *portproto.Command, s *sockets.Socket) error {
+	path := string(c.Args.AppendIOData(nil))
+	offset, length := c.Args.Int(), c.Args.Int()
+	if err := c.Args.Finish(); err != nil {
+		return err
+	}
+	if offset < 0 || length < 0 {
+		return unix.EINVAL
+	}
+	if err := d.mustCall(c); err != nil {
+		return err
+	}
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	s.SendFile(fd, offset, length, d.newCall(c))
+	return nil
+}

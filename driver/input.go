@@ -1,0 +1,109 @@
+package driver
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gentcp/gentcp/portproto"
+)
+
+const (
+	// readSize is how much of stdin is read at a time.
+	readSize = 256 << 10
+	// keepSize is how large the buffer may stay after a long frame.
+	keepSize = 1 << 20
+)
+
+// commandReader reads frames from stdin and hands over their commands.
+type commandReader struct {
+	d          *Session
+	fd         int
+	buf        []byte
+	start, end int // buf[start:end] has been read and not dealt with
+	ended      bool
+}
+
+// ready reads once, so that the sockets have their turn before the next read.
+func (r *commandReader) ready() {
+	if r.ended {
+		return
+	}
+	r.room()
+	n, err := unix.Read(r.fd, r.buf[r.end:])
+	switch {
+	case err == unix.EAGAIN || err == unix.EINTR:
+	case err != nil || n == 0:
+		r.ended = true
+		r.atEnd(err)
+	default:
+		r.end += n
+		r.commands()
+	}
+}
+
+// room makes room for a read: at least readSize, and for all of a frame that has begun
+// unless it is much longer than what has arrived of it.
+func (r *commandReader) room() {
+	if r.start == r.end {
+		r.start, r.end = 0, 0
+		if len(r.buf) > keepSize {
+			r.buf = nil
+		}
+	}
+	if r.buf == nil {
+		r.buf = make([]byte, readSize)
+	}
+	pending := r.end - r.start
+	if len(r.buf)-r.end >= readSize/2 {
+		return
+	}
+	want := max(2*pending, pending+readSize)
+	if r.start > 0 && len(r.buf)-pending >= readSize/2 {
+		want = len(r.buf)
+	}
+	buf := r.buf
+	if want > len(buf) {
+		buf = make([]byte, want)
+	}
+	copy(buf, r.buf[r.start:r.end])
+	r.buf, r.start, r.end = buf, 0, pending
+}
+
+// commands deals with all whole frames that have been read.
+func (r *commandReader) commands() {
+	for !r.ended {
+		frame, n, err := portproto.NextFrame(r.buf[r.start:r.end], r.d.cfg.MaxFrame)
+		if err != nil {
+			r.ended = true
+			r.d.stop(fmt.Errorf("%w: %w", ErrStream, err))
+			return
+		}
+		if frame == nil {
+			break
+		}
+		r.start += n
+		if r.more() {
+			r.d.stack.Cork()
+		}
+		r.d.command(frame)
+	}
+	r.d.stack.Uncork()
+}
+
+// more tells whether another whole frame has been read.
+func (r *commandReader) more() bool {
+	frame, _, _ := portproto.NextFrame(r.buf[r.start:r.end], r.d.cfg.MaxFrame)
+	return frame != nil
+}
+
+func (r *commandReader) atEnd(err error) {
+	switch {
+	case err != nil:
+		r.d.stop(fmt.Errorf("driver: read stdin: %w", err))
+	case r.start != r.end:
+		r.d.stop(fmt.Errorf("%w: it ends within a frame, after %d octets of it", ErrStream, r.end-r.start))
+	default:
+		r.d.stop(nil)
+	}
+}

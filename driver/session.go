@@ -1,0 +1,102 @@
+package driver
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gentcp/gentcp/portproto"
+	"github.com/gentcp/gentcp/sockets"
+)
+
+// Config are the limits of a session. The zero value is ready to use.
+type Config struct {
+	MaxFrame   int // octets, default portproto.DefaultMaxFrame
+	MaxSockets int // default: what the process may open
+	MaxQueue   int // octets of output a socket may hold, see sockets.Config
+	Log        *slog.Logger
+}
+
+// ErrHello ends a session whose other end speaks another version, or no hello.
+var ErrHello = errors.New("driver: no hello of this protocol version")
+
+// ErrStream ends a session whose frames cannot be told apart any longer.
+var ErrStream = errors.New("driver: the stream of frames is broken")
+
+// Session serves one node over a pair of descriptors.
+type Session struct {
+	cfg   Config
+	log   *slog.Logger
+	stack *sockets.Stack
+
+	in  commandReader
+	out messageWriter
+
+	greeted    bool
+	sendCredit bool
+	otp        int
+	nodePID    int
+
+	waiting   *call // calls that are not answered yet, newest first
+	freeCalls *call
+	err       error
+}
+
+// Run serves the commands of stdin until its end, which is no error.
+func Run(cfg Config, stdin, stdout int) error {
+	if cfg.MaxFrame <= 0 {
+		cfg.MaxFrame = portproto.DefaultMaxFrame
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	d := &Session{cfg: cfg, log: cfg.Log}
+	stack, err := sockets.NewStack(sockets.Config{
+		MaxQueue: cfg.MaxQueue, MaxSockets: cfg.MaxSockets, Log: cfg.Log,
+	}, d)
+	if err != nil {
+		return fmt.Errorf("driver: %w", err)
+	}
+	d.stack = stack
+	d.in = commandReader{d: d, fd: stdin}
+	d.out = messageWriter{d: d, fd: stdout}
+	for _, fd := range []int{stdin, stdout} {
+		if err := unix.SetNonblock(fd, true); err != nil {
+			return fmt.Errorf("driver: make descriptor %d non-blocking: %w", fd, err)
+		}
+	}
+	enlargePipes(stdin, stdout)
+	if err := stack.WatchRead(stdin, d.in.ready); err != nil {
+		return fmt.Errorf("driver: watch stdin, which must be a pipe, a socket or a terminal: %w", err)
+	}
+	if err := stack.WatchWrite(stdout, d.out.ready); err != nil {
+		return fmt.Errorf("driver: watch stdout, which must be a pipe, a socket or a terminal: %w", err)
+	}
+	stack.BeforeWait(d.out.flush)
+	d.hello()
+	if err := stack.Run(); err != nil {
+		return fmt.Errorf("driver: %w", err)
+	}
+	return d.err
+}
+
+func (d *Session) hello() {
+	h := portproto.Hello{
+		OSPid: os.Getpid(), MaxFrame: d.cfg.MaxFrame, MaxSockets: d.cfg.MaxSockets, Features: features,
+	}
+	d.out.begin()
+	d.out.buf(h.Append(d.out.batch.Buf))
+	d.out.end()
+}
+
+// stop ends the session after what has been gathered is written.
+func (d *Session) stop(err error) {
+	if d.err == nil {
+		d.err = err
+	}
+	d.out.flush()
+	d.stack.Stop()
+}
