@@ -513,7 +513,7 @@ owner_exit_flushes_queue(_Config) ->
          Monitor = monitor(process, Owner),
          End(Owner),
          receive {'DOWN', Monitor, process, Owner, _} -> ok end,
-         tcp_pairs:eventually(fun() -> tcp_pairs:is_gone(S) end),
+         tcp_pairs:eventually(fun() -> gen_tcp:recv(S, 0, 0) =:= {error, closed} end),
          {error, closed} = gen_tcp:send(S, "x"),
          {Filled, closed} = tcp_pairs:peer_recv_all(P),
          do_reset(P)
