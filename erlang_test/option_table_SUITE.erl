@@ -28,7 +28,7 @@ cases() ->
      ipv4_inherited,
      delivery_bad_types, closing_bad_types, sending_bad_types, kernel_bad_types,
      ipv4_bad_types,
-     release_27_options, reuseport_shares_a_port,
+     release_27_options, read_ahead_leaves_bytes_in_the_kernel, reuseport_shares_a_port,
      names_refused_by_connect, names_refused_by_listen, names_refused_by_setopts,
      names_refused_by_getopts, setopts_only_flags,
      active_bounds, active_count_is_copied_by_accept, active_zero_in_lists,
@@ -347,6 +347,36 @@ release_27_options(_) ->
     end,
     do_close([S]),
     tcp_pairs:peer_close(Peer).
+
+%% 3.2 read_ahead [27]: without it the bytes behind a packet stay in the kernel.
+read_ahead_leaves_bytes_in_the_kernel(_) ->
+    case do_release() of
+        Release when Release >= 27 ->
+            [begin
+                 {S, Peer} = tcp_pairs:accept_from_peer([{packet, 2}, {read_ahead, ReadAhead}]),
+                 tcp_pairs:peer_send(Peer, <<3:16, "abc", 4:16, "defg">>),
+                 tcp_pairs:arrived(S, 11),
+                 ?assertEqual({ok, <<"abc">>}, gen_tcp:recv(S, 0, 5000)),
+                 ?assertEqual({ReadAhead, Unread}, {ReadAhead, do_unread(S)}),
+                 ?assertEqual({ok, <<"defg">>}, gen_tcp:recv(S, 0, 5000)),
+                 do_close([S]),
+                 tcp_pairs:peer_close(Peer)
+             end || {ReadAhead, Unread} <- [{true, 0}, {false, 6}]];
+        _ ->
+            %% The option does not exist there: release_27_options.
+            ?assertEqual(badarg, do_listen_exit([{read_ahead, false}]))
+    end.
+
+%% What the kernel holds for a connection that nobody has read yet: RXQUEUE in a line of
+%% /proc/net/tcp, "0: 0100007F:1F90 0100007F:A1B2 01 TXQUEUE:RXQUEUE ...".
+do_unread(S) ->
+    {ok, {_, Port}} = inet:sockname(S),
+    {ok, {_, PeerPort}} = inet:peername(S),
+    {ok, Table} = file:read_file("/proc/net/tcp"),
+    Line = io_lib:format(":~4.16.0B [0-9A-F]{8}:~4.16.0B 01 [0-9A-F]{8}:([0-9A-F]{8}) ",
+                         [Port, PeerPort]),
+    {match, [Unread]} = re:run(Table, Line, [{capture, all_but_first, binary}]),
+    binary_to_integer(Unread, 16).
 
 %% 3.2 reuseport [27]: one kernel flag under two names, and two listeners on one port.
 reuseport_shares_a_port(_) ->
