@@ -42,7 +42,7 @@ cases() ->
      tclass_on_ipv6, tclass_on_ipv4, ipv6_v6only_on_listeners, ipv6_v6only_refusals,
      local_sockets, pktoptions_are_read_only, pktoptions_of_a_connection,
      bind_to_device, bind_to_device_refusals, netns_left_out_until_set, netns_refusals,
-     raw_in_setopts_and_getopts, raw_in_lists, raw_refusals, fd_refusals,
+     raw_in_setopts_and_getopts, raw_as_a_pair, raw_in_lists, raw_refusals, fd_refusals,
      udp_options_are_harmless, read_packets_is_ignored].
 
 %%
@@ -974,6 +974,19 @@ do_little_endian({ok, [{raw, P, O, Bin}]}) when <<1:16/native>> =:= <<1, 0>> ->
     {ok, [{raw, P, O, Bin}]};
 do_little_endian({ok, [{raw, P, O, _}]}) ->
     {ok, [{raw, P, O, <<1, 0>>}]}.
+
+%% 3.2 raw: {raw, {Proto, Opt, Value}} is the same as the four-tuple wherever that is accepted.
+raw_as_a_pair(_) ->
+    Keepalive = {raw, {1, 9, <<1:32/native>>}},
+    {S, Peer} = tcp_pairs:connect_to_peer([{raw, {6, 1, <<1:32/native>>}}]),
+    ?assertEqual(ok, inet:setopts(S, [Keepalive])),
+    ?assertEqual({ok, [{keepalive, true}, {nodelay, true}]},
+                 inet:getopts(S, [keepalive, nodelay])),
+    ?assertEqual({ok, [{raw, 1, 9, <<1:32/native>>}]}, inet:getopts(S, [{raw, {1, 9, 4}}])),
+    {L, _} = tcp_pairs:listen([Keepalive]),
+    ?assertEqual({ok, [{keepalive, true}]}, inet:getopts(L, [keepalive])),
+    do_close([S, L]),
+    tcp_pairs:peer_close(Peer).
 
 %% 3.2 raw: part of connect and listen lists, and every entry counts.
 raw_in_lists(_) ->
