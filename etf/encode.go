@@ -11,6 +11,7 @@ import (
 	"math/big"
 	"reflect"
 	"slices"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -82,15 +83,28 @@ func (o EncodeOptions) Marshal(v any) ([]byte, error) {
 	if o.Compress < 0 || o.Compress > zlib.BestCompression {
 		return nil, fmt.Errorf("etf: Compress is %d, allowed are 0 to %d", o.Compress, zlib.BestCompression)
 	}
-	dst, err := o.Append([]byte{Version}, v)
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	dst, err := o.Append(append((*buf)[:0], Version), v)
+	if cap(dst) <= maxBuffer {
+		*buf = dst
+	}
 	if err != nil {
 		return nil, err
 	}
 	if o.Compress > 0 && uint64(len(dst)) <= math.MaxUint32 {
-		return compress(dst, o.Compress)
+		if dst, err = compress(dst, o.Compress); err != nil {
+			return nil, err
+		}
 	}
-	return dst, nil
+	return append([]byte(nil), dst...), nil
 }
+
+// buffers holds what Marshal appends to before it knows the length.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// maxBuffer is the largest buffer that is kept for the next Marshal.
+const maxBuffer = 1 << 18
 
 func compress(plain []byte, level int) ([]byte, error) {
 	var out bytes.Buffer
@@ -407,12 +421,17 @@ func (e *encoder) checkPairs(pairs []pair, sorted bool) error {
 	if sorted {
 		sortPairs(e.dst, pairs)
 	}
-	var keys keySet
-	keys.expect(len(pairs))
-	for _, p := range pairs {
-		keys.add(p.key, e.dst[p.key:p.value], checkRaw)
+	var few [fewKeys]key
+	keys := few[:0]
+	if len(pairs) > fewKeys {
+		keys = make([]key, 0, len(pairs))
 	}
-	if at := keys.duplicate(); at >= 0 {
+	for _, p := range pairs {
+		if k, ok := makeKey(e.dst, p.key, checkRaw); ok {
+			keys = append(keys, k)
+		}
+	}
+	if at := findDuplicate(e.dst, keys, checkRaw); at >= 0 {
 		return fmt.Errorf("etf: the key %s: %w", formatKey(e.dst[at:], checkRaw), ErrDuplicate)
 	}
 	return nil

@@ -3,6 +3,7 @@ package etf
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	"errors"
 	"slices"
 )
@@ -10,88 +11,107 @@ import (
 // ErrDuplicate: a key that comes twice in one map.
 var ErrDuplicate = errors.New("duplicate key")
 
-// keySet finds a key that comes twice in a map, decoded or to be encoded, as
-// binary_to_term/1 does. It looks at keys that are atoms, numbers and binaries,
-// which are compared by value, whatever tags encode them. Compound keys are
-// not compared: their canonical form would cost more than a walk.
-type keySet struct {
-	keys     []key
-	unsorted bool
-	few      [32]key
-}
-
-// key is the canonical form of a key, and where it is.
+// A key is what is known of one key of a map: where it is encoded, and a
+// fingerprint that equal keys share.
 type key struct {
-	kind Kind
-	data []byte
-	off  int
+	print uint64
+	off   int
 }
 
-func (a key) compare(b key) int {
-	if c := cmp.Compare(a.kind, b.kind); c != 0 {
-		return c
-	}
-	return bytes.Compare(a.data, b.data)
-}
+// fewKeys is how many keys are compared each with each, in memory on the
+// stack; more are sorted.
+const fewKeys = 32
 
-// expect makes room for n keys.
-func (s *keySet) expect(n int) {
-	if s.keys = s.few[:0]; n > len(s.few) {
-		s.keys = make([]key, 0, n)
-	}
-}
-
-// add takes in the key that is encoded at off and fills raw.
-func (s *keySet) add(off int, raw []byte, opts *DecodeOptions) {
-	k := key{off: off, kind: Tag(raw[0]).Kind()}
-	switch Tag(raw[0]) {
-	case tagSmallAtomUTF8:
-		k.data = raw[2:]
-	case tagSmallInteger:
-		k.data = raw
-	case tagBinary:
-		k.data = raw[5:]
-	default:
-		sc := Scanner{data: raw, opts: opts}
-		switch k.kind {
-		case KindAtom:
-			k.data = sc.Atom()
-		case KindFloat:
-			k.data = AppendFloat(nil, sc.Float())
-		case KindInteger:
-			if Tag(raw[0]) == tagInteger && be32(raw[1:]) > 255 {
-				k.data = raw
-			} else {
-				k.data = AppendBigInt(nil, sc.BigInt())
+// findDuplicate returns the offset of a key that is in keys before, -1 if there
+// is none. As binary_to_term/1 does, it compares by value, whatever tags encode
+// it. But it looks at atoms, numbers and binaries alone: to bring a compound
+// key into one form would cost more than all the rest.
+func findDuplicate(data []byte, keys []key, opts *DecodeOptions) int {
+	if len(keys) <= fewKeys {
+		for i := 1; i < len(keys); i++ {
+			for j := range keys[:i] {
+				if keys[i].print == keys[j].print && compareKeys(data, keys[i], keys[j], opts) == 0 {
+					return keys[i].off
+				}
 			}
-		case KindBitstring:
-			if raw[5] != 8 && raw[5] != 0 {
-				return
-			}
-			k.kind, k.data = KindBinary, raw[6:]
-		default:
-			return
 		}
-	}
-	if n := len(s.keys); n > 0 && !s.unsorted && s.keys[n-1].compare(k) >= 0 {
-		s.unsorted = true
-	}
-	s.keys = append(s.keys, k)
-}
-
-// duplicate returns the offset of a key that is not the first of its kind, -1
-// if there is none.
-func (s *keySet) duplicate() int {
-	if !s.unsorted {
 		return -1
 	}
-	slices.SortFunc(s.keys, key.compare)
-	for i := 1; i < len(s.keys); i++ {
-		if s.keys[i-1].compare(s.keys[i]) == 0 {
-			return max(s.keys[i-1].off, s.keys[i].off)
+	slices.SortFunc(keys, func(a, b key) int {
+		if c := cmp.Compare(a.print, b.print); c != 0 {
+			return c
+		}
+		return compareKeys(data, a, b, opts)
+	})
+	for i := 1; i < len(keys); i++ {
+		if keys[i-1].print == keys[i].print && compareKeys(data, keys[i-1], keys[i], opts) == 0 {
+			return max(keys[i-1].off, keys[i].off)
 		}
 	}
 	return -1
+}
+
+func compareKeys(data []byte, a, b key, opts *DecodeOptions) int {
+	aKind, aData := canonicalKey(data[a.off:], opts)
+	bKind, bData := canonicalKey(data[b.off:], opts)
+	return cmp.Or(cmp.Compare(aKind, bKind), bytes.Compare(aData, bData))
+}
+
+// makeKey is the key that is encoded at off; ok is false if it is compound.
+func makeKey(data []byte, off int, opts *DecodeOptions) (k key, ok bool) {
+	kind, d := canonicalKey(data[off:], opts)
+	if kind == KindInvalid {
+		return key{}, false
+	}
+	const prime = 0x9E3779B97F4A7C15
+	h := uint64(kind)<<32 | uint64(len(d))
+	if len(d) >= 8 {
+		h = (h ^ binary.LittleEndian.Uint64(d)) * prime
+		h = (h>>32 ^ h ^ binary.LittleEndian.Uint64(d[len(d)-8:])) * prime
+	} else {
+		var v uint64
+		for _, c := range d {
+			v = v<<8 | uint64(c)
+		}
+		h = (h ^ v<<8) * prime
+	}
+	return key{print: h, off: off}, true
+}
+
+// canonicalKey returns the kind and the bytes by which the key at the start of
+// data can be compared, KindInvalid if it is compound.
+func canonicalKey(data []byte, opts *DecodeOptions) (Kind, []byte) {
+	tag := Tag(data[0])
+	kind := tag.Kind()
+	switch tag {
+	case tagSmallAtomUTF8:
+		return kind, data[2 : 2+int(data[1])]
+	case tagAtom, tagSmallAtom, tagAtomUTF8, tagAtomCacheRef:
+		s := Scanner{data: data, opts: opts}
+		return kind, s.Atom()
+	case tagSmallInteger:
+		return kind, data[:2]
+	case tagBinary:
+		return kind, data[5 : 5+be32(data[1:])]
+	case tagBitBinary:
+		if data[5] == 8 || data[5] == 0 {
+			return KindBinary, data[6 : 6+be32(data[1:])]
+		}
+	case tagInteger:
+		if be32(data[1:]) > 255 {
+			return kind, data[:5]
+		}
+		return kind, []byte{byte(tagSmallInteger), data[4]}
+	case tagSmallBig, tagLargeBig:
+		s := Scanner{data: data, opts: opts}
+		return kind, AppendBigInt(nil, s.BigInt())
+	case tagNewFloat:
+		return kind, data[:9]
+	case tagFloat:
+		s := Scanner{data: data, opts: opts}
+		return kind, AppendFloat(nil, s.Float())
+	}
+	return KindInvalid, nil
 }
 
 // pair is the offsets of a pair and of its value in an encoder's output.

@@ -16,7 +16,16 @@ type encodeFunc func(e *encoder, v reflect.Value) error
 
 var encoders sync.Map // reflect.Type to encodeFunc
 
-func (e *encoder) reflect(v reflect.Value) error { return encoderOf(v.Type())(e, v) }
+// reflect encodes a value by its Go type. It works on a copy of e, since what is
+// handed to functions found at run time is on the heap: terms of the model,
+// which do not come here, need no allocation.
+func (e *encoder) reflect(v reflect.Value) error {
+	c := new(encoder)
+	*c = *e
+	err := encoderOf(v.Type())(c, v)
+	*e = *c
+	return err
+}
 
 func encoderOf(t reflect.Type) encodeFunc {
 	if f, ok := encoders.Load(t); ok {

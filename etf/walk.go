@@ -235,19 +235,24 @@ func (w *walker) mapping(off, n, depth int) int {
 	if n < 2 {
 		return w.terms(off, 2*n, depth)
 	}
-	var keys keySet
-	keys.expect(n)
+	var few [fewKeys]key
+	keys := few[:0]
+	if n > fewKeys {
+		keys = make([]key, 0, n)
+	}
 	for range n {
 		value := w.terms(off, 1, depth)
 		if value < 0 {
 			return -1
 		}
-		keys.add(off, w.data[off:value], w.opts)
+		if k, ok := makeKey(w.data, off, w.opts); ok {
+			keys = append(keys, k)
+		}
 		if off = w.terms(value, 1, depth); off < 0 {
 			return -1
 		}
 	}
-	if at := keys.duplicate(); at >= 0 {
+	if at := findDuplicate(w.data, keys, w.opts); at >= 0 {
 		return w.fail(at, ErrDuplicate, "the key %s comes twice in a map", formatKey(w.data[at:], w.opts))
 	}
 	return off
@@ -496,17 +501,40 @@ func (w *walker) claim(off, head, n int, what string) int {
 func finite(bits uint64) bool { return bits>>52&0x7ff != 0x7ff }
 
 // parseOldFloat reads the text of FLOAT_EXT, sprintf("%.20e") with NULs behind.
+// What the text must look like is what sys_chars_to_double of the BEAM takes.
 func parseOldFloat(b []byte) (float64, bool) {
 	if i := bytes.IndexByte(b, 0); i >= 0 {
 		b = b[:i]
 	}
-	for _, c := range b {
-		if (c < '0' || c > '9') && c != '.' && c != '+' && c != '-' && c != 'e' && c != 'E' {
-			return 0, false
-		}
+	rest := sign(b)
+	rest, whole := digits(rest)
+	if len(rest) == 0 || rest[0] != '.' {
+		return 0, false
+	}
+	rest, fraction := digits(rest[1:])
+	exponent := 1
+	if len(rest) > 0 && (rest[0] == 'e' || rest[0] == 'E') {
+		rest, exponent = digits(sign(rest[1:]))
+	}
+	if whole == 0 || fraction == 0 || exponent == 0 || len(rest) > 0 {
+		return 0, false
 	}
 	f, err := strconv.ParseFloat(string(b), 64)
 	return f, err == nil && !math.IsInf(f, 0)
+}
+
+func sign(b []byte) []byte {
+	if len(b) > 0 && (b[0] == '+' || b[0] == '-') {
+		return b[1:]
+	}
+	return b
+}
+
+func digits(b []byte) (rest []byte, n int) {
+	for n < len(b) && b[n] >= '0' && b[n] <= '9' {
+		n++
+	}
+	return b[n:], n
 }
 
 func ascii(b []byte) bool {
