@@ -219,6 +219,7 @@ last_line_without_delimiter(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}]),
     tcp_pairs:peer_send(Peer, <<"line\nrest">>),
     tcp_pairs:peer_close(Peer),
+    tcp_pairs:eof_arrived(S),
     ?assertEqual([{ok, <<"line\n">>}, {error, closed}], do_recv(S, 2)),
     do_close([S], []).
 
@@ -229,6 +230,13 @@ last_line_without_delimiter_armed(_) ->
     tcp_pairs:peer_close(Peer),
     ?assertEqual([{tcp, S, <<"line\n">>}, {tcp_closed, S}], do_messages(2)),
     do_close([S], []),
+    {S2, Peer2} = tcp_pairs:connect_to_peer([{packet, line}]),
+    tcp_pairs:peer_send(Peer2, <<"line\nrest">>),
+    tcp_pairs:peer_close(Peer2),
+    tcp_pairs:eof_arrived(S2),
+    ok = inet:setopts(S2, [{active, true}]),
+    ?assertEqual([{tcp, S2, <<"line\n">>}, {tcp_closed, S2}], do_messages(2)),
+    do_close([S2], []),
     ?assertEqual([], tcp_pairs:flush()).
 
 %% 2.1: lines with deliver port.
@@ -695,6 +703,7 @@ http_at_eof(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}]),
     tcp_pairs:peer_send(Peer, <<"GET / HTTP/1.1\r\nHost: a\r\n">>),
     tcp_pairs:peer_close(Peer),
+    tcp_pairs:eof_arrived(S),
     ?assertMatch([{ok, {http_request, 'GET', _, _}}, {error, closed}], do_recv(S, 2)),
     do_close([S], []),
     {S2, Peer2} = tcp_pairs:connect_to_peer([{packet, http}, {active, true}]),

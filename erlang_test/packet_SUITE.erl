@@ -28,7 +28,7 @@ cases() ->
      receive_cdr, receive_fcgi, receive_tpkt,
      frame_larger_than_buffer, long_frame_armed, huge_length_is_waited_for, length_out_of_range,
      buffer_smaller_than_header, recv_with_length, recv_timeout_keeps_a_partial_packet,
-     partial_packet_at_eof, partial_packet_at_eof_armed, complete_packets_before_eof,
+     partial_packet_at_eof, partial_packet_at_eof_armed, partial_packet_at_eof_then_armed, complete_packets_before_eof,
      unrecv_is_parsed, active_count_counts_packets, once_takes_one_packet,
      malformed_frames_passive, malformed_frames_armed,
      packet_size_is_inclusive, packet_size_exceeded, packet_size_needs_the_header_only,
@@ -318,6 +318,7 @@ partial_packet_at_eof(_) ->
          {S, Peer} = tcp_pairs:connect_to_peer([{packet, 2}, {exit_on_close, Exit}]),
          tcp_pairs:peer_send(Peer, <<5:16, "abc">>),
          tcp_pairs:peer_close(Peer),
+         tcp_pairs:eof_arrived(S),
          ?assertEqual({Exit, {error, closed}}, {Exit, gen_tcp:recv(S, 0, 5000)}),
          do_close([S], [])
      end || Exit <- [true, false]].
@@ -330,6 +331,19 @@ partial_packet_at_eof_armed(_) ->
     ?assertEqual([{tcp, S, <<"ab">>}, {tcp_closed, S}], do_messages(2)),
     do_close([S], []),
     ?assertEqual([], tcp_pairs:flush()).
+
+%% N-8, N-10: the same if it is armed only when all of it is here.
+partial_packet_at_eof_then_armed(_) ->
+    [begin
+         {S, Peer} = tcp_pairs:connect_to_peer([{packet, 2}]),
+         tcp_pairs:peer_send(Peer, <<5:16, "abc">>),
+         tcp_pairs:peer_close(Peer),
+         tcp_pairs:eof_arrived(S),
+         ok = inet:setopts(S, [{active, Active}]),
+         ?assertEqual({Active, [{tcp_closed, S}]}, {Active, do_messages(1)}),
+         do_close([S], []),
+         ?assertEqual([], tcp_pairs:flush())
+     end || Active <- [true, once, 3]].
 
 %% D-11: complete packets in front of the end of the stream come first.
 complete_packets_before_eof(_) ->
