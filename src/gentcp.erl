@@ -318,10 +318,7 @@ forward(S, NewOwner, IsClosed) ->
 %% @doc As `inet:setopts/2'.
 -spec setopts(socket(), [term()]) -> ok | {error, einval}.
 setopts(?SOCKET(Port, Id, Slot), Opts) ->
-    Options = [case Opt of
-                   {netns, Name} -> {netns, filename_to_binary(Name)};
-                   _ -> Opt
-               end || Opt <- Opts],
+    Options = gentcp_proto:options(Opts),
     case gentcp_port:lookup(Port) of
         {Router, Credit} ->
             %% Before the call: the message that ends `once' may come in it.
@@ -344,7 +341,7 @@ setopts(?SOCKET(Port, Id, Slot), Opts) ->
 %% @doc As `inet:getopts/2'.
 -spec getopts(socket(), [term()]) -> {ok, [term()]} | {error, einval}.
 getopts(?SOCKET(Port, Id, _), Names) when is_list(Names) ->
-    case call(Port, {getopts, Id, Names}) of
+    case call(Port, {getopts, Id, gentcp_proto:options(Names)}) of
         {ok, Values} ->
             {ok, [case Value of
                       {netns, Name} -> {netns, binary_to_filename(Name)};
@@ -353,17 +350,6 @@ getopts(?SOCKET(Port, Id, _), Names) when is_list(Names) ->
         {error, _} ->
             {error, einval}
     end.
-
-%% As inet does with file names of options.
-filename_to_binary(Name) when is_list(Name) ->
-    try unicode:characters_to_binary(Name, unicode, file:native_name_encoding()) of
-        Binary when is_binary(Binary) -> Binary;
-        _ -> Name
-    catch
-        error:badarg -> Name
-    end;
-filename_to_binary(Name) ->
-    Name.
 
 binary_to_filename(Binary) ->
     case unicode:characters_to_list(Binary, file:native_name_encoding()) of
@@ -389,9 +375,9 @@ getstat(?SOCKET(Port, Id, _), Names) when is_list(Names) ->
 %% @doc As `inet:info/1'.
 -spec info(socket()) -> map().
 info(?SOCKET(Port, Id, _) = S) ->
-    case {call(Port, {info, Id}), ask(S, {owner, Id})} of
-        {{ok, Info}, {ok, Owner}} ->
-            maps:merge(#{owner => Owner, links => [Owner], memory => 0, monitors => []}, Info);
+    case {call(Port, {info, Id}), ask(S, {info, Id})} of
+        {{ok, Info}, {ok, Owner, Memory}} ->
+            maps:merge(#{owner => Owner, links => [Owner], memory => Memory, monitors => []}, Info);
         _ ->
             #{states => [closed]}
     end.

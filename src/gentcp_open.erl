@@ -51,11 +51,9 @@ connect(Family, Module, Remote, Opts, Timeout) ->
     case inet:connect_options(Opts, Module) of
         {ok, #connect_opts{ifaddr = Address, port = Port, fd = Fd, opts = SockOpts}} ->
             Local = local(Family, Address, Port, is_map(Remote)),
-            case open(gentcp_credit:requested(SockOpts, active),
-                      {connect, Family, Remote, Local, start_options(Fd) ++ SockOpts, Timeout}) of
-                {error, {bad_option, _}} -> {error, einval};
-                Result -> Result
-            end;
+            Options = start_options(Fd) ++ gentcp_proto:options(SockOpts),
+            open(gentcp_credit:requested(SockOpts, active),
+                 {connect, Family, Remote, Local, Options, Timeout});
         {error, Reason} ->
             exit(Reason)
     end.
@@ -79,11 +77,9 @@ listen(Family, Module, Port0, Opts) ->
         {ok, #listen_opts{ifaddr = Address, port = Port, backlog = Backlog, fd = Fd,
                           opts = SockOpts}} ->
             Local = bound(Family, Address, Port, Fd),
-            Options = [{backlog, backlog(Backlog)} | start_options(Fd) ++ SockOpts],
-            case open(gentcp_credit:requested(SockOpts, active), {listen, Family, Local, Options}) of
-                {error, {bad_option, _}} -> exit(badarg);
-                Result -> Result
-            end;
+            Options = [{backlog, backlog(Backlog)}
+                       | start_options(Fd) ++ gentcp_proto:options(SockOpts)],
+            open(gentcp_credit:requested(SockOpts, active), {listen, Family, Local, Options});
         {error, Reason} ->
             exit(Reason)
     end.
@@ -108,11 +104,8 @@ backlog(N) when is_integer(N) -> N.
 -spec fdopen(family(), non_neg_integer(), [term()]) ->
           {ok, gentcp_port:socket()} | {error, atom()}.
 fdopen(Family, Fd, Opts) when is_integer(Fd), Fd >= 0 ->
-    case open(gentcp_credit:requested(Opts, passive),
-              {fdopen, Family, Fd, Opts}) of
-        {error, {bad_option, _}} -> {error, einval};
-        Result -> Result
-    end.
+    open(gentcp_credit:requested(Opts, passive),
+         {fdopen, Family, Fd, gentcp_proto:options(Opts)}).
 
 %% A router that has died under our hands took nothing with it; the next one
 %% serves as well.
@@ -121,6 +114,9 @@ open(Activity, Command) ->
         {ok, Router} ->
             case gentcp_port:open(Router, Activity, Command) of
                 {error, noproc} -> open(Activity, Command);
+                %% Bad options of the user have had their exit by now. What
+                %% is bad in the defaults of the node is an error in stock.
+                {error, {bad_option, _}} -> {error, einval};
                 {error, {bad_command, _}} -> {error, einval};
                 Result -> Result
             end;

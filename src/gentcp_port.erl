@@ -31,7 +31,7 @@
 -type socket() :: {'$inet', gentcp, {port(), gentcp_proto:id(), gentcp_credit:slot()}}.
 
 -type question() ::
-        {owner, gentcp_proto:id()}
+        {owner | info, gentcp_proto:id()}
       | {transfer, gentcp_proto:id(), From :: pid(), To :: pid()}
       | {commit, gentcp_proto:id(), To :: pid()}
       | {abort, gentcp_proto:id()}
@@ -529,6 +529,13 @@ answer({owner, Id}, State) ->
     case State#state.sockets of
         #{Id := #socket{owner = Owner, gone = no}} -> {{ok, Owner}, State};
         #{} -> {gone, State}
+    end;
+answer({info, Id}, State) ->
+    case State#state.sockets of
+        #{Id := #socket{owner = Owner, gone = no} = Socket} ->
+            {{ok, Owner, erts_debug:flat_size(Socket) * erlang:system_info(wordsize)}, State};
+        #{} ->
+            {gone, State}
     end;
 answer({transfer, Id, From, To}, State) ->
     case State#state.sockets of

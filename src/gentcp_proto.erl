@@ -10,7 +10,7 @@
 -module(gentcp_proto).
 
 %% To the port program.
--export([hello/1, cast/1, call/2, router_call/2, send/3]).
+-export([hello/1, cast/1, call/2, router_call/2, send/3, options/1]).
 
 %% From the port program.
 -export([decode/1, caller/1]).
@@ -102,6 +102,28 @@ call(Ref, Command) ->
 -spec router_call(integer() | atom(), command()) -> iodata().
 router_call(Tag, Command) ->
     term_to_binary({call, Tag, Command}).
+
+%% @doc Options as the wire has them: file names are binaries, and `raw' has one
+%% form only where stock takes two.
+-spec options([term()]) -> [term()].
+options(Opts) ->
+    [case Opt of
+         {netns, Name} -> {netns, filename_to_binary(Name)};
+         {raw, {Protocol, Option, Value}} -> {raw, Protocol, Option, Value};
+         _ -> Opt
+     end || Opt <- Opts].
+
+%% As inet does with the names in options: what cannot be converted is left for
+%% the other side to refuse.
+filename_to_binary(Name) when is_list(Name) ->
+    try unicode:characters_to_binary(Name, unicode, file:native_name_encoding()) of
+        Binary when is_binary(Binary) -> Binary;
+        _ -> Name
+    catch
+        error:badarg -> Name
+    end;
+filename_to_binary(Name) ->
+    Name.
 
 called(Ref) ->
     Tag = term_to_binary(Ref),
