@@ -154,6 +154,7 @@ func (k *call) Opened(s *sockets.Socket, err error) {
 		s.User.(*user).own(k.owner)
 	}
 	k.okInt(int64(s.ID()))
+	s.Open()
 }
 
 // FileSent answers a sendfile.

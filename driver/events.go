@@ -36,6 +36,11 @@ func (d *Session) Packet(s *sockets.Socket, p packet.Packet) {
 		name = "http"
 	}
 	b := d.event(s, name, 3)
+	if s.DeliverPort() && s.Accepted() {
+		// An accepted port of the stock driver is not opened with binary.
+		d.send(etf.AppendString(b, p.Data))
+		return
+	}
 	if p.Kind == packet.Bytes && s.Binary() && s.Header() == 0 {
 		d.out.buf(etf.AppendBinaryHeader(b, len(p.Data)))
 		d.out.payload(p.Data)

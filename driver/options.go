@@ -70,10 +70,13 @@ func (d *Session) readOption(raw etf.RawTerm, where sockets.Where) (o sockets.Op
 		return o, false
 	}
 	name, known := sockets.OptionByName(s.Atom(), where, d.otp)
-	if !known || (name == sockets.RawOption) != (arity == 4) || arity != 2 && arity != 4 {
+	if !known || arity != 2 && (name != sockets.RawOption || arity != 4) {
 		return o, false
 	}
 	o.Name = name
+	if name == sockets.RawOption && arity == 2 && (s.Kind() != etf.KindTuple || s.TupleHeader() != 3) {
+		return o, false // {raw, {Level, Option, Value}}, as inet.erl rewrites it
+	}
 	return o, readValue(&s, &o) && s.Err() == nil
 }
 
@@ -328,7 +331,14 @@ func (d *Session) readName(raw etf.RawTerm) (o sockets.Option, ok bool) {
 		name, known := sockets.OptionByName(s.Atom(), sockets.ForGet, d.otp)
 		return sockets.Option{Name: name}, known && name != sockets.RawOption
 	}
-	if s.Kind() != etf.KindTuple || s.TupleHeader() != 4 || s.Kind() != etf.KindAtom || string(s.Atom()) != "raw" {
+	if s.Kind() != etf.KindTuple {
+		return o, false
+	}
+	arity := s.TupleHeader()
+	if s.Kind() != etf.KindAtom || string(s.Atom()) != "raw" {
+		return o, false
+	}
+	if arity != 4 && (arity != 2 || s.Kind() != etf.KindTuple || s.TupleHeader() != 3) {
 		return o, false
 	}
 	o.Name = sockets.RawOption

@@ -215,7 +215,8 @@ func (s *Socket) readOnce() bool {
 		if len(s.in) == 0 {
 			s.in = append(s.in, data...)
 		}
-		return n == limit
+		s.drained(n < limit)
+		return s.canRead
 	}
 	s.needed = 0
 	used, delivered, perr := s.parse(data)
@@ -230,18 +231,22 @@ func (s *Socket) readOnce() bool {
 	if perr != nil {
 		if delivered == 0 {
 			s.recvError(perr)
-		} else {
+			return false
+		}
+		s.drained(n < limit)
+		if s.canRead {
 			s.st.later(s)
 		}
 		return false
 	}
-	// A short read has emptied the kernel's buffer, and the next octet, or the
-	// end of the stream, makes a new event.
-	if n < limit {
-		s.canRead = false
-		return false
-	}
-	return true
+	s.drained(n < limit)
+	return s.canRead
+}
+
+// drained notes that a short read has emptied the kernel's buffer: the next octet, or
+// the end of the stream if it has not been told of yet, makes a new event.
+func (s *Socket) drained(short bool) {
+	s.canRead = !short || s.peerEnded
 }
 
 func (s *Socket) readLimit() int {
@@ -250,7 +255,7 @@ func (s *Socket) readLimit() int {
 		switch {
 		case s.recv.r != nil && s.recv.want > 0 && !s.opts.active.armed():
 			return min(max(s.recv.want-len(s.in), 1), len(s.st.scratch))
-		case s.opts.bufferSet:
+		case s.opts.capped:
 			return min(s.opts.buffer, len(s.st.scratch))
 		}
 		return len(s.st.scratch)

@@ -76,13 +76,40 @@ func (st *Stack) open(f Family, start Start) (*Socket, error) {
 	if err != nil {
 		return nil, err
 	}
+	if start.Fd >= 0 {
+		if err := checkFamily(fd, f); err != nil {
+			_ = unix.Close(fd)
+			return nil, err
+		}
+	}
 	s := st.newSocket(fd, f)
-	s.state = connecting
+	s.state, s.opening = connecting, true
 	if err := s.SetOptions(start.Options); err != nil {
 		s.discard()
 		return nil, err
 	}
 	return s, nil
+}
+
+// checkFamily refuses a descriptor of another family.
+func checkFamily(fd int, f Family) error {
+	sa, err := unix.Getsockname(fd)
+	if err != nil {
+		return err
+	}
+	if addrOf(sa).Family != f {
+		return unix.EINVAL
+	}
+	return nil
+}
+
+// Open tells a new socket that its user has heard of it, so that it may speak.
+func (s *Socket) Open() {
+	s.opening = false
+	if s.fell {
+		s.fell = false
+		s.st.sink.Passive(s)
+	}
 }
 
 func (start Start) descriptor(f Family) (int, error) {
@@ -219,18 +246,19 @@ func (s *Socket) acceptOne() (*Socket, error) {
 }
 
 // inherit gives an accepted socket the values that its listener has now. The kernel has
-// copied its own options when the connection came; if they were changed since then they are
-// set again.
+// copied most of its own options when the connection came; the ones that the user has set are
+// set again, as prim_inet:accept/3 does, since they may have changed.
 func (s *Socket) inherit(from *Socket) {
 	netns := s.opts.netns
 	s.opts = from.opts
-	s.opts.netns, s.opts.debug = netns, false
+	s.opts.netns, s.opts.debug, s.opts.bufferSet = netns, false, false
 	s.framer.Mode, s.framer.Size, s.framer.Buffer = from.framer.Mode, from.framer.Size, from.framer.Buffer
 	s.framer.Unparsed = from.framer.Unparsed
-	if !from.optionsChanged {
-		return
-	}
+	s.accepted = true
 	for i := range table {
+		if from.kernelSet&(1<<i) == 0 {
+			continue
+		}
 		for _, f := range table[i].inherited {
 			if f != s.family {
 				continue

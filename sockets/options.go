@@ -193,7 +193,8 @@ type options struct {
 	deliverPort      bool
 	header           int
 	buffer           int
-	bufferSet        bool // by the user: raw chunks are then cut at buffer
+	bufferSet        bool // by the user of this socket: recbuf leaves it alone
+	capped           bool // buffer has been set here or on the listener: raw chunks are cut
 	exitOnClose      bool
 	showEconnreset   bool
 	sendTimeout      int64 // milliseconds, -1 is infinity

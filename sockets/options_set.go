@@ -23,9 +23,6 @@ func (s *Socket) SetOptions(opts []Option) error {
 			return nil // armed with its end pending: it has been told
 		}
 	}
-	if s.state == listening {
-		s.optionsChanged = true
-	}
 	if s.state == connected && s.opts.active.armed() && !s.held {
 		switch {
 		case was == Passive && s.framer.Mode == wasMode:
@@ -50,7 +47,9 @@ func (s *Socket) setOption(o *Option) error {
 		if err != nil {
 			return err
 		}
-		if fell {
+		if fell && s.opening {
+			s.fell = true
+		} else if fell {
 			s.st.sink.Passive(s)
 		}
 		if s.opts.active.armed() && s.state == husk {
@@ -73,7 +72,7 @@ func (s *Socket) setOption(o *Option) error {
 		s.framer.Unparsed = s.opts.deliverPort
 		s.framer.Rescan()
 	case optBuffer:
-		s.opts.bufferSet = true
+		s.opts.bufferSet, s.opts.capped = true, true
 		s.setBuffer(max(n, 1))
 	case optExitOnClose:
 		s.opts.exitOnClose = o.Int != 0
@@ -113,10 +112,10 @@ func (s *Socket) setOption(o *Option) error {
 
 // setMsgq sets one watermark of the message queue. There is no such queue here (a
 // sender is never suspended before its data is queued), but the values are kept as
-// erl_drv_busy_msgq_limits keeps them: 0 is refused, what does not fit reads as the
-// largest value, and the two limits push each other.
+// erl_drv_busy_msgq_limits keeps them: 0 and -1 are refused, what does not fit reads as
+// the largest value, and the two limits push each other.
 func setMsgq(mark *int64, n int, push func(int64)) error {
-	if n == 0 {
+	if n == 0 || n == -1 {
 		return unix.EINVAL
 	}
 	v := int64(n)
@@ -141,6 +140,7 @@ func (s *Socket) setBuffer(n int) {
 
 func (s *Socket) setKernelOption(o *Option) error {
 	r := &table[o.Name]
+	s.kernelSet |= 1 << o.Name
 	var err error
 	switch o.Name {
 	case optLinger:

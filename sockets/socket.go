@@ -42,6 +42,7 @@ type Socket struct {
 	framer     packet.Framer
 	in         []byte // received and not delivered
 	recv       receiver
+	peerEnded  bool    // the poller has told of the end of the stream
 	readEnded  bool    // the end of the stream has been told; only calls look again
 	closedTold bool    // Closed has been told
 	held       bool    // accepted and not adopted
@@ -71,7 +72,12 @@ type Socket struct {
 	listener *listener
 	dial     *dial
 
-	optionsChanged bool // since listen
+	// Kernel options that the user has set, by their place in the table.
+	kernelSet uint64
+	opening   bool // nobody has heard of the socket yet
+	fell      bool // Passive is to be told once somebody has
+	accepted  bool
+
 	received, sent counters
 }
 
@@ -96,6 +102,9 @@ func (s *Socket) PacketMode() packet.Mode { return s.framer.Mode }
 
 // Listener tells whether the socket listens.
 func (s *Socket) Listener() bool { return s.state == listening }
+
+// Accepted tells whether the socket came from a listener.
+func (s *Socket) Accepted() bool { return s.accepted }
 
 // Connected tells whether the socket is connected and has its descriptor.
 func (s *Socket) Connected() bool { return s.state == connected }
@@ -157,6 +166,7 @@ func (s *Socket) ready(r readiness) {
 		s.canWrite = true
 	}
 	if r&(peerClosed|hungUp) != 0 && s.state == connected {
+		s.peerEnded = true
 		// What the next send finds out has to reach its caller.
 		s.setStrict()
 	}
