@@ -3,6 +3,8 @@
 
 GO ?= go
 REBAR3 ?= rebar3
+# rebar3 colours its output even where nobody sees it.
+export TERM := $(if $(CI),dumb,$(TERM))
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 10s
 
@@ -16,7 +18,8 @@ in_each_module = @for module in $(MODULES); do (cd $$module && $(1)) || exit 1; 
         bench bench-quick clean
 
 build: install-tools
-	@$(REBAR3) compile
+	@echo "building the port program and the application"
+	@QUIET=1 $(REBAR3) compile
 
 # Called by rebar3 too, before it compiles the application. Without cgo the
 # program is one static file, and runs on any Linux of its architecture.
