@@ -407,21 +407,24 @@ start_opening(Caller, Alias, Activity, Command, #state{port = Port, next_tag = T
     command(Port, gentcp_proto:router_call(Tag, Command)),
     State#state{openings = maps:put(Tag, Opening, State#state.openings), next_tag = Tag + 1}.
 
-end_opening(Tag, Result, State) ->
-    {#opening{caller = Caller, alias = Alias, monitor = Monitor} = Opening, Openings} =
-        maps:take(Tag, State#state.openings),
-    true = erlang:demonitor(Monitor, [flush]),
-    State1 = State#state{openings = Openings},
-    case Result of
-        {ok, Id} ->
-            case is_process_alive(Caller) of
-                true -> opened(Id, Opening, State1);
-                false -> not_wanted(Id, Opening, State1)
-            end;
-        Error ->
-            tell(Alias, Error),
-            State1
+end_opening(Tag, Result, #state{openings = Openings} = State) ->
+    case maps:take(Tag, Openings) of
+        {#opening{monitor = Monitor} = Opening, Rest} ->
+            true = erlang:demonitor(Monitor, [flush]),
+            opening_result(Result, Opening, State#state{openings = Rest});
+        error ->
+            ?LOG_WARNING("gentcp: the port program answers a second time: ~tp", [Result]),
+            State
     end.
+
+opening_result({ok, Id}, #opening{caller = Caller} = Opening, State) ->
+    case is_process_alive(Caller) of
+        true -> opened(Id, Opening, State);
+        false -> not_wanted(Id, Opening, State)
+    end;
+opening_result(Error, #opening{alias = Alias}, State) ->
+    tell(Alias, Error),
+    State.
 
 opened(Id, #opening{caller = Caller, alias = Alias} = Opening, State) ->
     #state{port = Port, credit = Credit, early = Early} = State,
