@@ -393,6 +393,7 @@ eof_with_too_few_bytes(_Config) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{exit_on_close, false}]),
     tcp_pairs:peer_send(Peer, "abc"),
     tcp_pairs:peer_shutdown(Peer, write),
+    tcp_pairs:eof_arrived(S),
     {error, closed} = gen_tcp:recv(S, 10, 5000),
     {error, closed} = gen_tcp:recv(S, 0, 5000),
     {error, closed} = gen_tcp:recv(S, 1, 5000),
@@ -415,6 +416,7 @@ eof_with_a_partial_packet(_Config) ->
         {S, Peer} = tcp_pairs:connect_to_peer([{packet, Packet}]),
         tcp_pairs:peer_send(Peer, Wire),
         tcp_pairs:peer_close(Peer),
+        tcp_pairs:eof_arrived(S),
         {error, closed} = gen_tcp:recv(S, 0, 5000),
         {error, enotconn} = gen_tcp:recv(S, 0, 5000),
         ok = gen_tcp:close(S)
