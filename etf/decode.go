@@ -93,7 +93,8 @@ type builder struct {
 	node     Atom // of the last pid, port or reference
 }
 
-// A page is room for a small message, in one allocation.
+// A page is room for a small message, in one allocation, and a smallPage for
+// one such as {tcp, Id, Data} or an atom.
 type page struct {
 	slots    [8]Term
 	tuples   [2]Tuple
@@ -104,8 +105,23 @@ type page struct {
 	text     [48]byte
 }
 
+type smallPage struct {
+	slots    [4]Term
+	tuples   [1]Tuple
+	atoms    [1]Atom
+	binaries [1][]byte
+	ints     [1]int64
+	text     [24]byte
+}
+
 func (b *builder) makeRoom(c *census) {
-	if c.slots > 0 || c.atoms > 0 {
+	switch {
+	case c.slots == 0 && c.atoms == 0:
+	case c.slots <= 4 && c.tuples <= 1 && c.lists == 0 && c.atoms <= 1 && c.binaries <= 1 && c.ints <= 1:
+		p := new(smallPage)
+		b.slots, b.tuples, b.atoms = p.slots[:], p.tuples[:], p.atoms[:]
+		b.ints, b.binaries, b.text = p.ints[:], p.binaries[:], p.text[:]
+	default:
 		p := new(page)
 		b.slots, b.tuples, b.lists, b.atoms = p.slots[:], p.tuples[:], p.lists[:], p.atoms[:]
 		b.ints, b.binaries, b.text = p.ints[:], p.binaries[:], p.text[:]
@@ -143,15 +159,26 @@ func take[T any](slab *[]T, n int) []T {
 }
 
 // box returns v as an interface, with room from a slice.
-func box[T any](slab *[]T, v T) any {
-	if len(*slab) == 0 {
+func box[T any](slab *[]T, word typeWord, v T) any {
+	s := *slab
+	if len(s) == 0 {
 		return v
 	}
-	p := &(*slab)[0]
-	*slab = (*slab)[1:]
-	*p = v
-	return boxed(p)
+	s[0] = v
+	*slab = s[1:]
+	return boxed(word, &s[0])
 }
+
+var (
+	atomWord    = typeWordOf(Atom(""))
+	int64Word   = typeWordOf(int64(0))
+	float64Word = typeWordOf(float64(0))
+	bytesWord   = typeWordOf([]byte(nil))
+	stringWord  = typeWordOf(String(""))
+	tupleWord   = typeWordOf(Tuple(nil))
+	listWord    = typeWordOf(List(nil))
+	mapWord     = typeWordOf(Map(nil))
+)
 
 var emptyList any = List{}
 
@@ -159,23 +186,23 @@ func (b *builder) term() Term {
 	s := &b.s
 	switch s.Kind() {
 	case KindAtom:
-		return box(&b.atoms, b.atom(s.Atom()))
+		return box(&b.atoms, atomWord, b.atom(s.Atom()))
 	case KindInteger:
 		return b.integer()
 	case KindFloat:
-		return box(&b.floats, s.Float())
+		return box(&b.floats, float64Word, s.Float())
 	case KindBinary:
-		return box(&b.binaries, b.bytes(s.Binary()))
+		return box(&b.binaries, bytesWord, b.bytes(s.Binary()))
 	case KindTuple:
 		t := Tuple(take(&b.slots, s.TupleHeader()))
 		b.fill(t)
-		return box(&b.tuples, t)
+		return box(&b.tuples, tupleWord, t)
 	case KindNil:
 		s.off++
 		return emptyList
 	case KindString:
 		if d := s.String(); len(d) > 0 {
-			return box(&b.strings, String(b.string(d)))
+			return box(&b.strings, stringWord, String(b.string(d)))
 		}
 		return emptyList
 	case KindList:
@@ -186,7 +213,7 @@ func (b *builder) term() Term {
 			m[i].Key = b.term()
 			m[i].Value = b.term()
 		}
-		return box(&b.maps, m)
+		return box(&b.maps, mapWord, m)
 	case KindPid, KindPort, KindRef:
 		return b.identifier()
 	case KindBitstring:
@@ -206,27 +233,34 @@ func (b *builder) term() Term {
 	return nil
 }
 
+// fill reads the elements of a tuple or list. The smallest terms, of which
+// there are most, are read on the spot.
 func (b *builder) fill(t []Term) {
+	s := &b.s
 	for i := range t {
-		t[i] = b.term()
+		switch d := s.data[s.off:]; Tag(d[0]) {
+		case tagSmallInteger:
+			s.off += 2
+			t[i] = int64(d[1]) // needs no room: the runtime has all bytes boxed
+		case tagInteger:
+			s.off += 5
+			t[i] = box(&b.ints, int64Word, int64(int32(be32(d[1:]))))
+		default:
+			t[i] = b.term()
+		}
 	}
 }
 
 func (b *builder) integer() Term {
 	at := b.s.off
-	if t := Tag(b.s.data[at]); t == tagSmallInteger || t == tagInteger {
-		v := b.s.Int()
-		if uint64(v) < 256 {
-			return v // needs no room
-		}
-		return box(&b.ints, v)
-	}
 	negative, v, mag := b.s.integer()
 	switch {
+	case mag == nil && !negative && v < 256:
+		return int64(v)
 	case mag == nil && !negative && v < 1<<63:
-		return box(&b.ints, int64(v))
+		return box(&b.ints, int64Word, int64(v))
 	case mag == nil && negative && v <= 1<<63:
-		return box(&b.ints, -int64(v))
+		return box(&b.ints, int64Word, -int64(v))
 	}
 	b.s.off = at
 	return b.s.BigInt()
@@ -248,12 +282,12 @@ func (b *builder) list() Term {
 		if len(l) == 0 {
 			return emptyList
 		}
-		return box(&b.lists, l)
+		return box(&b.lists, listWord, l)
 	case KindString:
 		for _, c := range s.String() {
 			l = append(l, int64(c))
 		}
-		return box(&b.lists, l)
+		return box(&b.lists, listWord, l)
 	}
 	tail := b.term()
 	if len(l) == 0 {

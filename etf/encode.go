@@ -239,6 +239,10 @@ func (e *encoder) enter() error {
 }
 
 func (e *encoder) atom(name string) error {
+	if n := len(name); n <= 255 && ascii(bytesOf(name)) {
+		e.dst = append(append(e.dst, byte(tagSmallAtomUTF8), byte(n)), name...)
+		return nil
+	}
 	if err := checkAtom(name); err != nil {
 		return err
 	}
@@ -247,14 +251,8 @@ func (e *encoder) atom(name string) error {
 }
 
 func checkAtom(name string) error {
-	if len(name) < utf8.RuneSelf || len(name) <= 255 {
-		i := 0
-		for i < len(name) && name[i] < utf8.RuneSelf {
-			i++
-		}
-		if i == len(name) {
-			return nil
-		}
+	if len(name) <= 255 && ascii(bytesOf(name)) {
+		return nil
 	}
 	switch {
 	case !utf8.ValidString(name):
@@ -294,7 +292,16 @@ func (e *encoder) terms(v []Term) error {
 		return err
 	}
 	for _, t := range v {
-		if err := e.term(t); err != nil {
+		var err error
+		switch t := t.(type) { // the most frequent ones on the spot
+		case Atom:
+			err = e.atom(string(t))
+		case int64:
+			e.dst = AppendInt(e.dst, t)
+		default:
+			err = e.term(t)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -396,7 +403,12 @@ func (e *encoder) mapping(v Map) error {
 	if err := e.enter(); err != nil {
 		return err
 	}
-	pairs := make([]pair, 0, 16)
+	var few [fewKeys]key
+	keys := few[:0]
+	if len(v) > fewKeys {
+		keys = make([]key, 0, len(v))
+	}
+	var pairs []pair
 	for i := range v {
 		p := pair{key: len(e.dst)}
 		if err := e.term(v[i].Key); err != nil {
@@ -406,31 +418,24 @@ func (e *encoder) mapping(v Map) error {
 		if err := e.term(v[i].Value); err != nil {
 			return err
 		}
-		p.end = len(e.dst)
-		pairs = append(pairs, p)
-	}
-	e.depth--
-	return e.checkPairs(pairs, e.sorted)
-}
-
-// checkPairs refuses a key that comes twice, and may sort the pairs.
-func (e *encoder) checkPairs(pairs []pair, sorted bool) error {
-	if len(pairs) < 2 {
-		return nil
-	}
-	if sorted {
-		sortPairs(e.dst, pairs)
-	}
-	var few [fewKeys]key
-	keys := few[:0]
-	if len(pairs) > fewKeys {
-		keys = make([]key, 0, len(pairs))
-	}
-	for _, p := range pairs {
+		if e.sorted {
+			p.end = len(e.dst)
+			pairs = append(pairs, p)
+		}
 		if k, ok := makeKey(e.dst, p.key, checkRaw); ok {
 			keys = append(keys, k)
 		}
 	}
+	e.depth--
+	if err := e.checkKeys(keys); err != nil {
+		return err
+	}
+	sortPairs(e.dst, pairs)
+	return nil
+}
+
+// checkKeys refuses a key that comes twice in a map.
+func (e *encoder) checkKeys(keys []key) error {
 	if at := findDuplicate(e.dst, keys, checkRaw); at >= 0 {
 		return fmt.Errorf("etf: the key %s: %w", formatKey(e.dst[at:], checkRaw), ErrDuplicate)
 	}

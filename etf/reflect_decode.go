@@ -530,53 +530,52 @@ var smallIntegers = func() []byte {
 }()
 
 func mapDecoder(t reflect.Type) decodeFunc {
-	key, value := elementDecoder(t.Key()), elementDecoder(t.Elem())
+	decodeKey, decodeValue := elementDecoder(t.Key()), elementDecoder(t.Elem())
 	textKeys := t.Key().Kind() == reflect.String && t.Key() != atomType
+	anyKeys := t.Key().Kind() == reflect.Interface
 	return func(s *Scanner, v reflect.Value) {
-		at := s.off
 		if s.none() {
 			v.SetZero()
 			return
 		}
 		if s.Kind() != KindMap {
-			s.mismatch(at, ErrKind, v, "")
+			s.mismatch(s.off, ErrKind, v, "")
 			return
 		}
 		n := s.MapHeader()
-		m := v
-		if v.IsNil() {
-			m = reflect.MakeMap(t)
-		}
-		seen := reflect.MakeMap(t)
-		k, e := reflect.New(t.Key()).Elem(), reflect.New(t.Elem()).Elem()
-		for ; n > 0 && s.err == nil; n-- {
-			at = s.off
+		m := reflect.MakeMapWithSize(t, min(n, 1024))
+		k, value := reflect.New(t.Key()).Elem(), reflect.New(t.Elem()).Elem()
+		for ; n > 0; n-- {
+			at := s.off
 			k.SetZero()
 			if textKeys && s.Kind() == KindAtom {
 				decodeAtom(s, k)
 			} else {
-				key(s, k)
+				decodeKey(s, k)
 			}
 			if s.err != nil {
 				return
 			}
-			if !k.Comparable() {
+			if anyKeys && !k.Comparable() {
 				s.mismatch(at, ErrKind, k, " as a key of a Go map")
 				return
 			}
-			if seen.MapIndex(k).IsValid() {
+			value.SetZero()
+			if decodeValue(s, value); s.err != nil {
+				return
+			}
+			size := m.Len()
+			if m.SetMapIndex(k, value); m.Len() == size {
 				s.fail(at, ErrDuplicate, "the key %s comes twice in Go type %s", formatKey(s.data[at:], s.opts), t)
 				return
 			}
-			e.SetZero()
-			value(s, e)
-			if s.err == nil {
-				m.SetMapIndex(k, e)
-				seen.SetMapIndex(k, reflect.Zero(t.Elem()))
-			}
 		}
-		if s.err == nil {
+		if v.IsNil() {
 			v.Set(m)
+			return
+		}
+		for it := m.MapRange(); it.Next(); {
+			v.SetMapIndex(it.Key(), it.Value())
 		}
 	}
 }

@@ -274,7 +274,9 @@ func pointerEncoder(t reflect.Type) encodeFunc {
 }
 
 func mapEncoder(t reflect.Type) encodeFunc {
-	key, value := elementEncoder(t.Key()), elementEncoder(t.Elem())
+	encodeKey, encodeValue := elementEncoder(t.Key()), elementEncoder(t.Elem())
+	// Two Go keys may become one term, unless they are strings or numbers.
+	check := t.Key().Kind() > reflect.Float64 && t.Key().Kind() != reflect.String || t.Key().Implements(marshalerType)
 	return func(e *encoder, v reflect.Value) error {
 		n := v.Len()
 		if err := e.size(n, "a map"); err != nil {
@@ -284,21 +286,38 @@ func mapEncoder(t reflect.Type) encodeFunc {
 		if err := e.enter(); err != nil {
 			return err
 		}
-		pairs := make([]pair, 0, n)
+		var few [8]pair
+		pairs := few[:0]
+		if n > len(few) {
+			pairs = make([]pair, 0, n)
+		}
+		k, value := reflect.New(t.Key()).Elem(), reflect.New(t.Elem()).Elem()
 		for it := v.MapRange(); it.Next(); {
 			p := pair{key: len(e.dst)}
-			if err := key(e, it.Key()); err != nil {
+			k.SetIterKey(it)
+			if err := encodeKey(e, k); err != nil {
 				return err
 			}
 			p.value = len(e.dst)
-			if err := value(e, it.Value()); err != nil {
+			value.SetIterValue(it)
+			if err := encodeValue(e, value); err != nil {
 				return err
 			}
 			p.end = len(e.dst)
 			pairs = append(pairs, p)
 		}
 		e.depth--
-		return e.checkPairs(pairs, true)
+		sortPairs(e.dst, pairs)
+		if !check {
+			return nil
+		}
+		var keys []key
+		for _, p := range pairs {
+			if k, ok := makeKey(e.dst, p.key, checkRaw); ok {
+				keys = append(keys, k)
+			}
+		}
+		return e.checkKeys(keys)
 	}
 }
 

@@ -119,24 +119,32 @@ func (s *Scanner) TupleHeader() int {
 			return n
 		}
 	}
-	return s.header(KindTuple, (*walker).tupleHeader)
+	return s.header(KindTuple)
 }
 
 // ListHeader reads the head of LIST_EXT and returns how many elements follow.
 // After them comes the tail: [Scanner.Nil] if the list is proper. A list may
 // as well be empty (KindNil) or a string (KindString).
-func (s *Scanner) ListHeader() int { return s.header(KindList, (*walker).listHeader) }
+func (s *Scanner) ListHeader() int { return s.header(KindList) }
 
 // MapHeader reads the head of a map and returns how many pairs follow, each a
 // key and a value.
-func (s *Scanner) MapHeader() int { return s.header(KindMap, (*walker).mapHeader) }
+func (s *Scanner) MapHeader() int { return s.header(KindMap) }
 
-func (s *Scanner) header(kind Kind, read func(*walker, int) (int, int)) int {
+func (s *Scanner) header(kind Kind) int {
 	if !s.expect(kind) {
 		return 0
 	}
 	w := walker{data: s.data, opts: s.opts, left: s.left}
-	at, n := read(&w, s.off)
+	var at, n int
+	switch kind {
+	case KindTuple:
+		at, n = w.tupleHeader(s.off)
+	case KindList:
+		at, n = w.listHeader(s.off)
+	case KindMap:
+		at, n = w.mapHeader(s.off)
+	}
 	if at < 0 {
 		s.stop(w.err)
 		return 0

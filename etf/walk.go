@@ -537,7 +537,15 @@ func digits(b []byte) (rest []byte, n int) {
 	return b[n:], n
 }
 
+// ascii looks at eight bytes at a time.
 func ascii(b []byte) bool {
+	const high = 0x8080808080808080
+	for len(b) >= 8 {
+		if binary.LittleEndian.Uint64(b)&high != 0 {
+			return false
+		}
+		b = b[8:]
+	}
 	var or byte
 	for _, c := range b {
 		or |= c
