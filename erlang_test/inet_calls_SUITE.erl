@@ -523,11 +523,11 @@ sendfile_of_a_large_file(Config) ->
     Contents = iolist_to_binary([<<N:32>> || N <- lists:seq(1, 1_000_000)]),
     File = do_file(Config, Contents),
     {S, Peer} = tcp_pairs:connect_to_peer([]),
-    Reader = spawn_monitor(fun() -> exit({read, tcp_pairs:peer_recv_all(Peer)}) end),
+    {Reader, Monitor} = spawn_monitor(fun() -> exit({read, tcp_pairs:peer_recv_all(Peer)}) end),
     {ok, 4_000_000} = file:sendfile(File, S),
     ok = gen_tcp:close(S),
-    {Pid, Monitor} = Reader,
-    receive {'DOWN', Monitor, process, Pid, {read, {Stream, closed}}} -> ok end,
+    {read, {Stream, closed}} =
+        receive {'DOWN', Monitor, process, Reader, Reason} -> Reason end,
     true = Stream =:= Contents,
     tcp_pairs:peer_close(Peer).
 

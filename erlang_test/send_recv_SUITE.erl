@@ -650,7 +650,7 @@ do_receiver(S, Length, Timeout) ->
     Receiver.
 
 do_received(Receiver) ->
-    receive {received, Receiver, Result} -> ok end,
+    Result = receive {received, Receiver, Got} -> Got end,
     receive {'DOWN', _, process, Receiver, normal} -> Result end.
 
 %% The sizes of the chunks that come to Total bytes.
