@@ -413,7 +413,7 @@ func (d *Session) cmdInfo(c *portproto.Command, s *sockets.Socket) error {
 		for _, n := range sockets.Stats() {
 			b = etf.AppendInt(etf.AppendAtom(b, n.String()), s.Stat(n))
 		}
-		input, output := s.Buffered()
+		input, output := s.Traffic()
 		b = etf.AppendInt(etf.AppendAtom(b, "input"), int64(input))
 		return etf.AppendInt(etf.AppendAtom(b, "output"), int64(output))
 	})

@@ -317,6 +317,9 @@ func (s *Socket) parse(b []byte) (used, delivered int, err error) {
 func (s *Socket) deliver(p packet.Packet, n int) {
 	s.received.count(n)
 	if s.opts.active.armed() {
+		if s.opts.deliverPort {
+			s.portInput += uint64(len(p.Data))
+		}
 		s.st.sink.Packet(s, p)
 		if s.opts.active.delivered() {
 			s.st.sink.Passive(s)

@@ -159,6 +159,7 @@ func (s *Socket) partSuspended(key int64) bool {
 func (s *Socket) sendHeader(n int) []byte {
 	header := s.framer.AppendHeader(s.st.scratch[:0], n)
 	s.sent.count(len(header) + n)
+	s.userOutput += uint64(n)
 	return header
 }
 

@@ -78,7 +78,8 @@ type Socket struct {
 	fell      bool // Passive is to be told once somebody has
 	accepted  bool
 
-	received, sent counters
+	received, sent        counters
+	portInput, userOutput uint64
 }
 
 // ID is the socket's name.
@@ -134,8 +135,9 @@ func (s *Socket) States() []string {
 	return []string{"closed"}
 }
 
-// Buffered is the octets that wait to be delivered and to be written.
-func (s *Socket) Buffered() (input, output int) { return len(s.in), s.pending() }
+// Traffic is the octets of erlang:port_info/2: input are those that were delivered in the form
+// of a port's messages, output those that users have sent, packet headers not included.
+func (s *Socket) Traffic() (input, output uint64) { return s.portInput, s.userOutput }
 
 // Peername is the address of the other end.
 func (s *Socket) Peername() (Addr, error) { return s.name(unix.Getpeername, unix.ENOTCONN) }
