@@ -537,7 +537,7 @@ owner_exit_with_linger_zero_drops_queue(_Config) ->
 close_removes_own_tcp_closed(_Config) ->
     do_with_peer([{active, true}], fun(S, P) ->
         ok = tcp_pairs:peer_shutdown(P, write),
-        tcp_pairs:eventually(fun() -> do_mailbox() =:= [{tcp_closed, S}] end),
+        do_arrive([{tcp_closed, S}]),
         ok = gen_tcp:close(S),
         do_none()
     end).
@@ -548,12 +548,14 @@ close_leaves_other_messages(_Config) ->
     do_with_peer(Opts, fun(S, P) ->
         do_with_peer([{active, true}], fun(S2, P2) ->
             ok = tcp_pairs:peer_send(P, "a\n"),
-            tcp_pairs:eventually(fun() -> length(do_mailbox()) =:= 2 end),
+            Data = [{tcp, S, <<"a\n">>}, {tcp_passive, S}],
+            do_arrive(Data),
             ok = tcp_pairs:peer_shutdown(P2, write),
-            tcp_pairs:eventually(fun() -> length(do_mailbox()) =:= 3 end),
+            do_arrive(Data ++ [{tcp_closed, S2}]),
             ok = inet:setopts(S, [{active, once}]),
             do_reset(P),
-            tcp_pairs:eventually(fun() -> length(do_mailbox()) =:= 5 end),
+            do_arrive(Data ++ [{tcp_closed, S2}, {tcp_error, S, econnreset},
+                               {tcp_closed, S}]),
             ok = gen_tcp:close(S),
             [{tcp, S, <<"a\n">>}, {tcp_passive, S}, {tcp_closed, S2},
              {tcp_error, S, econnreset}] = tcp_pairs:flush()
@@ -975,9 +977,13 @@ do_next() ->
 do_none() ->
     receive Message -> ct:fail({unexpected, Message}) after 50 -> ok end.
 
-do_mailbox() ->
-    {messages, Messages} = process_info(self(), messages),
-    Messages.
+%% Waits until exactly these messages have come, in this order, and leaves them
+%% in the mailbox.
+do_arrive(Messages) ->
+    Messages = [do_next() || _ <- Messages],
+    [] = tcp_pairs:flush(),
+    [self() ! Message || Message <- Messages],
+    ok.
 
 do_gather_until_closed(S) ->
     receive
