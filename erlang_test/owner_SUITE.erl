@@ -370,7 +370,7 @@ modes_work_after_transfer(_Config) ->
          ok = tcp_pairs:peer_shutdown(P, write),
          [ok = inet:setopts(S, [{active, once}]) || Active =:= false],
          {tcp, S, <<"a">>} = do_in(New, fun do_next/0),
-         [ok = inet:setopts(S, [{active, once}]) || not is_boolean(Active)
+         [ok = inet:setopts(S, [{active, once}]) || Active =:= once
                                                   orelse Active =:= false],
          {tcp_closed, S} = do_in(New, fun do_next/0),
          do_none(10)
