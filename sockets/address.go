@@ -90,6 +90,9 @@ func addrOf(sa unix.Sockaddr) Addr {
 		return Addr{Family: Inet6, IP: netip.AddrFrom16(sa.Addr), Port: uint16(sa.Port), Scope: sa.ZoneId}
 	case *unix.SockaddrUnix:
 		path := sa.Name
+		if path == "@" {
+			path = "" // how the unix package shows the name of an unbound socket
+		}
 		if strings.HasPrefix(path, "@") {
 			path = "\x00" + path[1:]
 		}

@@ -51,6 +51,9 @@ func (st *Stack) Listen(f Family, addr *Addr, start Start) (*Socket, error) {
 
 func (s *Socket) bindAndListen(addr *Addr, backlog int) error {
 	if addr != nil {
+		if addr.Family != s.family {
+			return unix.EINVAL // as stock, which does not let such an address near the socket
+		}
 		if err := s.bind(*addr); err != nil {
 			return err
 		}

@@ -185,7 +185,7 @@ func (s *Socket) progress() {
 			s.acceptWaiting()
 		}
 	case connected:
-		if s.canWrite {
+		if s.canWrite && !s.out.empty() {
 			s.output()
 		}
 		if s.state == connected && s.canRead && s.mayRead() {
