@@ -371,7 +371,7 @@ func (e *encoder) improper(v ImproperList) error {
 	if len(v.Elements) == 0 {
 		return fmt.Errorf("etf: an improper list without elements: %w", ErrValue)
 	}
-	switch tail := v.Tail.(type) { // that is no improper list: make it one whole
+	switch tail := v.Tail.(type) { // that is a list: make them one
 	case List:
 		return e.list(slices.Concat(List(v.Elements), tail))
 	case String:
@@ -380,6 +380,8 @@ func (e *encoder) improper(v ImproperList) error {
 			l = append(l, int64(tail[i]))
 		}
 		return e.list(l)
+	case ImproperList:
+		return e.improper(ImproperList{slices.Concat(v.Elements, tail.Elements), tail.Tail})
 	}
 	e.dst = AppendListHeader(e.dst, len(v.Elements))
 	if err := e.terms(v.Elements); err != nil {
