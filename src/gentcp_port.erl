@@ -177,11 +177,15 @@ priv_dir() ->
 hello(Port) ->
     receive
         {Port, {data, Frame}} ->
-            case binary_to_term(Frame) of
+            try gentcp_proto:decode(Frame) of
                 [{hello, 1, Hello}] ->
                     Hello;
                 Other ->
                     ?LOG_ERROR("gentcp: ~ts speaks another protocol: ~tp", [program(), Other]),
+                    throw(eproto)
+            catch
+                error:_ ->
+                    ?LOG_ERROR("gentcp: ~ts speaks no protocol: ~tP", [program(), Frame, 20]),
                     throw(eproto)
             end;
         {'EXIT', Port, Reason} ->
