@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"math"
 	"net/netip"
 
 	"github.com/gentcp/gentcp/etf"
@@ -57,7 +58,7 @@ func readAddress(s *etf.Scanner, f sockets.Family) (a sockets.Addr, ok bool, err
 		a.Family = familyOf(a.IP)
 	}
 	port := s.Uint()
-	if port > 65535 {
+	if port > math.MaxUint16 {
 		return a, false, bad("port %d is too large", port)
 	}
 	a.Port = uint16(port)
@@ -115,9 +116,17 @@ func readAddressMap(s *etf.Scanner) (a sockets.Addr, err error) {
 		case "path":
 			a.Path = string(s.AppendIOData(nil))
 		case "port":
-			a.Port = uint16(s.Uint())
+			port := s.Uint()
+			if port > math.MaxUint16 {
+				return a, bad("port %d is too large", port)
+			}
+			a.Port = uint16(port)
 		case "scope_id":
-			a.Scope = uint32(s.Uint())
+			scope := s.Uint()
+			if scope > math.MaxUint32 {
+				return a, bad("scope_id %d is too large", scope)
+			}
+			a.Scope = uint32(scope)
 		default:
 			s.Skip()
 		}
@@ -128,10 +137,10 @@ func readAddressMap(s *etf.Scanner) (a sockets.Addr, err error) {
 	switch {
 	case special == "loopback":
 		a.IP = sockets.Loopback(a.Family)
+	case special != "" && special != "any":
+		return a, bad("%s is no address", special)
 	case special == "any", !a.IP.IsValid() && a.Family != sockets.Local:
 		a.IP = sockets.Any(a.Family)
-	case special != "":
-		return a, bad("%s is no address", special)
 	}
 	return a, nil
 }

@@ -98,19 +98,21 @@ func (k *call) okInt(n int64) { k.end(etf.AppendInt(portproto.AppendOK(k.reply()
 
 // fail answers with an error.
 func (k *call) fail(err error) {
-	b := k.reply()
-	var bad *badOption
-	var cmd *badCommand
+	k.end(appendFailure(k.reply(), err))
+}
+
+// appendFailure writes {error, Reason}.
+func appendFailure(b []byte, err error) []byte {
+	var option *badOption
+	var wrong *badCommand
 	switch {
-	case errors.As(err, &bad):
+	case errors.As(err, &option):
 		b = etf.AppendTupleHeader(portproto.AppendErrorTerm(b), 2)
-		b = append(etf.AppendAtom(b, "bad_option"), bad.term...)
-	case errors.As(err, &cmd):
-		b = portproto.AppendErrorText(b, "bad_command", cmd.Error())
-	default:
-		b = portproto.AppendError(b, sockets.PosixName(err))
+		return append(etf.AppendAtom(b, "bad_option"), option.term...)
+	case errors.As(err, &wrong):
+		return portproto.AppendErrorText(b, "bad_command", wrong.Error())
 	}
-	k.end(b)
+	return portproto.AppendError(b, sockets.PosixName(err))
 }
 
 // Done answers a call without value.
@@ -150,6 +152,7 @@ func (k *call) Opened(s *sockets.Socket, err error) {
 		return
 	}
 	s.User = &user{}
+	k.d.lastID = max(k.d.lastID, s.ID())
 	if k.owner != nil {
 		s.User.(*user).own(k.owner)
 	}

@@ -39,11 +39,15 @@ func (d *Session) refuse(c *portproto.Command, err error) {
 		d.newCall(c).fail(err)
 		return
 	}
+	if err == errGone {
+		return // the socket's end has been told already
+	}
 	d.out.begin()
 	b := d.out.batch.Buf
+	var option *badOption
 	var wrong *badCommand
-	if errors.As(err, &wrong) {
-		b = portproto.AppendErrorText(b, "bad_command", wrong.Error())
+	if errors.As(err, &option) || errors.As(err, &wrong) {
+		b = appendFailure(b, err)
 	} else {
 		b = portproto.AppendErrorText(b, sockets.PosixName(err), string(c.Name))
 	}
@@ -102,7 +106,7 @@ func (d *Session) dispatch(c *portproto.Command) error {
 		return bad("unknown command %.64q", name)
 	}
 	if c.Arity < arity[0] || c.Arity > arity[1] {
-		return bad("%s is a tuple of %d elements, not of %d", name, arity[1], c.Arity)
+		return bad("%s takes %s, not %d", name, arguments(arity), c.Arity-1)
 	}
 	switch string(name) {
 	case "listen":
@@ -128,18 +132,33 @@ func (d *Session) dispatch(c *portproto.Command) error {
 		return bad("hello comes once")
 	}
 	s, err := d.socket(c)
+	if errors.Is(err, sockets.ErrClosed) && string(name) == "close" {
+		s, err = nil, nil // there is nothing left to do
+	}
 	if err != nil {
 		return err
 	}
 	return d.socketCommand(c, s)
 }
 
-// socketCommand carries out a command about a socket, which is nil if it has gone.
+// arguments says how many arguments a command takes.
+func arguments(arity [2]int) string {
+	least, most := arity[0]-1, arity[1]-1
+	switch {
+	case least < most:
+		return fmt.Sprintf("%d or %d arguments", least, most)
+	case most == 0:
+		return "no arguments"
+	case most == 1:
+		return "1 argument"
+	}
+	return fmt.Sprintf("%d arguments", most)
+}
+
+// socketCommand carries out a command about a socket, which is nil only for a close
+// of one that has gone.
 func (d *Session) socketCommand(c *portproto.Command, s *sockets.Socket) error {
 	a := &c.Args
-	if s == nil && string(c.Name) != "close" {
-		return sockets.ErrClosed
-	}
 	switch string(c.Name) {
 	case "recv":
 		return d.cmdRecv(c, s)
@@ -161,14 +180,23 @@ func (d *Session) socketCommand(c *portproto.Command, s *sockets.Socket) error {
 	case "accept":
 		return d.cmdAccept(c, s)
 	case "adopt":
+		if err := a.Finish(); err != nil {
+			return err
+		}
 		s.Adopt()
-		return d.done(c, a.Finish())
+		return d.done(c, nil)
 	case "return":
+		if err := a.Finish(); err != nil {
+			return err
+		}
 		s.Return()
-		return d.done(c, a.Finish())
+		return d.done(c, nil)
 	case "send_part":
 		return d.cmdSendPart(c, s)
 	case "ready":
+		if err := a.Finish(); err != nil {
+			return err
+		}
 		if err := d.mustCall(c); err != nil {
 			return err
 		}
@@ -224,7 +252,8 @@ func (d *Session) socketCommand(c *portproto.Command, s *sockets.Socket) error {
 	return nil
 }
 
-// socket reads the Id of a command; a socket that has gone is nil.
+// socket reads the Id of a command. A socket that has gone is errGone, one that never
+// was is sockets.ErrClosed.
 func (d *Session) socket(c *portproto.Command) (*sockets.Socket, error) {
 	if c.Args.Kind() != etf.KindInteger {
 		return nil, bad("the socket of %s is not an integer", c.Name)
@@ -233,8 +262,14 @@ func (d *Session) socket(c *portproto.Command) (*sockets.Socket, error) {
 	if err := c.Args.Err(); err != nil {
 		return nil, err
 	}
-	s, _ := d.stack.Get(sockets.ID(id))
-	return s, nil
+	s, ok := d.stack.Get(sockets.ID(id))
+	switch {
+	case ok:
+		return s, nil
+	case id > 0 && id <= int64(d.lastID):
+		return nil, errGone
+	}
+	return nil, sockets.ErrClosed
 }
 
 func (d *Session) userOf(s *sockets.Socket) *user {

@@ -19,8 +19,6 @@ func (d *Session) cmdSend(c *portproto.Command) error {
 	switch {
 	case err != nil:
 		return err
-	case s == nil:
-		return sockets.ErrClosed
 	case !c.Called:
 		s.Send(data)
 		return nil

@@ -4,7 +4,12 @@ import (
 	"fmt"
 
 	"github.com/gentcp/gentcp/etf"
+	"github.com/gentcp/gentcp/sockets"
 )
+
+// errGone is a command for a socket that has gone in the meantime: the node had no way to
+// know, so it is told only if it asked.
+var errGone = fmt.Errorf("driver: the socket has gone: %w", sockets.ErrClosed)
 
 // badOption is an option that does not exist here, or has a value of the wrong type.
 type badOption struct{ term etf.RawTerm }

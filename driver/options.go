@@ -183,7 +183,8 @@ func readBinary(s *etf.Scanner, o *sockets.Option) bool {
 func readActive(s *etf.Scanner, o *sockets.Option) bool {
 	if s.Kind() == etf.KindInteger {
 		o.Active = sockets.ActiveN
-		return readInt(s, &o.Int) && o.Int >= math.MinInt16 && o.Int <= math.MaxInt16
+		o.Int = s.Int() // a bignum is no count
+		return s.Err() == nil && o.Int >= math.MinInt16 && o.Int <= math.MaxInt16
 	}
 	var n int64
 	ok := readChoice(s, &n, "false", "true", "once")
@@ -201,9 +202,7 @@ func readPacketMode(s *etf.Scanner, o *sockets.Option) bool {
 	var mode packet.Mode
 	ok := true
 	if s.Kind() == etf.KindInteger {
-		var n int64
-		ok = readInt(s, &n)
-		switch n {
+		switch n := s.Int(); n { // a bignum is none of them, and leaves 0 and an error
 		case 0:
 			mode = packet.Raw
 		case 1:
@@ -228,13 +227,13 @@ func readPacketMode(s *etf.Scanner, o *sockets.Option) bool {
 // lastOfEach keeps the last of several options of one name, as connect and listen
 // do; raw options are all kept.
 func lastOfEach(opts []sockets.Option) []sockets.Option {
+	last := make(map[sockets.OptionName]int)
+	for i, o := range opts {
+		last[o.Name] = i
+	}
 	kept := opts[:0]
 	for i, o := range opts {
-		again := false
-		for _, later := range opts[i+1:] {
-			again = again || later.Name == o.Name && o.Name != sockets.RawOption
-		}
-		if !again {
+		if o.Name == sockets.RawOption || last[o.Name] == i {
 			kept = append(kept, o)
 		}
 	}

@@ -40,7 +40,8 @@ type Session struct {
 	otp        int
 	nodePID    int
 
-	waiting   *call // calls that are not answered yet, newest first
+	lastID    sockets.ID // the latest socket that the node has heard of
+	waiting   *call      // calls that are not answered yet, newest first
 	freeCalls *call
 	err       error
 }

@@ -90,11 +90,15 @@ type NodeHello struct {
 }
 
 // ReadHello reads the arguments of the node's hello: {hello, Version} or
-// {hello, Version, Map}. Keys that it does not know are for later versions.
+// {hello, Version, Map}. Keys that it does not know are for later versions. Of a hello of
+// another version than [Version] nothing but that is read.
 func ReadHello(c *Command) (NodeHello, error) {
 	var h NodeHello
 	s := &c.Args
 	h.Version = s.Int()
+	if s.Err() == nil && h.Version != Version {
+		return h, nil // what another version says further on is not known here
+	}
 	if c.Arity > 2 {
 		for range s.MapHeader() {
 			switch key := string(s.Atom()); key {
