@@ -22,6 +22,10 @@ type commandReader struct {
 	buf        []byte
 	start, end int // buf[start:end] has been read and not dealt with
 	ended      bool
+
+	bulk    bulkSend // the long send that is being read
+	bulkKey int64
+	probe   int // octets before the data of the last bulk send, 0 if the last frame was none
 }
 
 // ready reads once, so that the sockets have their turn before the next read.
@@ -29,17 +33,38 @@ func (r *commandReader) ready() {
 	if r.ended {
 		return
 	}
+	if r.bulk.left > 0 {
+		r.move()
+		return
+	}
 	r.room()
-	n, err := unix.Read(r.fd, r.buf[r.end:])
+	space := r.buf[r.end:]
+	if r.probe > 0 && r.start == r.end {
+		// After one bulk send another is likely: its data can stay in the pipe.
+		space = space[:min(r.probe, bulkProbe, len(space))]
+	}
+	n, err := unix.Read(r.fd, space)
+	if !r.read(n, err) {
+		return
+	}
+	r.end += n
+	r.commands()
+	if r.bulk.left > 0 {
+		r.move()
+	}
+}
+
+// read tells whether a read of stdin has brought anything.
+func (r *commandReader) read(n int, err error) bool {
 	switch {
 	case err == unix.EAGAIN || err == unix.EINTR:
+		return false
 	case err != nil || n == 0:
 		r.ended = true
 		r.atEnd(err)
-	default:
-		r.end += n
-		r.commands()
+		return false
 	}
+	return true
 }
 
 // room makes room for a read: at least readSize, and for all of a frame that has begun
@@ -80,9 +105,14 @@ func (r *commandReader) commands() {
 			return
 		}
 		if frame == nil {
+			r.probe = 0
+			if n > 0 {
+				r.begin(n)
+			}
 			break
 		}
 		r.start += n
+		r.probe = 0
 		if r.more() {
 			r.d.stack.Cork()
 		}
@@ -101,7 +131,7 @@ func (r *commandReader) atEnd(err error) {
 	switch {
 	case err != nil:
 		r.d.stop(fmt.Errorf("driver: read stdin: %w", err))
-	case r.start != r.end:
+	case r.start != r.end || r.bulk.left > 0:
 		r.d.stop(fmt.Errorf("%w: it ends within a frame, after %d octets of it", ErrStream, r.end-r.start))
 	default:
 		r.d.stop(nil)

@@ -42,8 +42,8 @@ func (s *Socket) Close(done Completer) {
 	if l, err := getLinger(s.fd); err == nil && l[0] != 0 {
 		patience = time.Duration(l[1]) * time.Second
 	}
-	s.st.after(&c.limit, patience, s.closeNow)
-	s.st.after(&c.timer, closeInactivity, func() { s.closerInactive(c) })
+	s.after(&c.limit, patience, s.closeNow)
+	s.after(&c.timer, closeInactivity, func() { s.closerInactive(c) })
 	s.closers = append(s.closers, c)
 }
 
@@ -66,7 +66,7 @@ func (s *Socket) closerInactive(c *closer) {
 		s.closeNow()
 		return
 	}
-	s.st.after(&c.timer, closeInactivity, func() { s.closerInactive(c) })
+	s.after(&c.timer, closeInactivity, func() { s.closerInactive(c) })
 }
 
 // closersEmpty ends the socket if a close has waited for the queue to be empty.

@@ -23,7 +23,7 @@ func (st *Stack) Connect(f Family, to Addr, from *Addr, start Start, timeout int
 		return s
 	}
 	if timeout >= 0 {
-		st.after(&s.dial.timer, milliseconds(timeout), func() { s.connectDone(ErrTimeout) })
+		s.after(&s.dial.timer, milliseconds(timeout), func() { s.connectDone(ErrTimeout) })
 	}
 	return s
 }

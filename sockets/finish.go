@@ -51,6 +51,7 @@ func (s *Socket) recvClosed() {
 		if s.opts.exitOnClose {
 			s.end(nil)
 		}
+		s.resumeSuspended()
 		return
 	}
 	if s.opts.exitOnClose {
@@ -73,6 +74,7 @@ func (s *Socket) recvError(err error) {
 		if s.opts.exitOnClose {
 			s.end(err)
 		}
+		s.resumeSuspended()
 		return
 	}
 	if s.opts.exitOnClose {
@@ -172,6 +174,9 @@ func (s *Socket) becomeHusk() {
 }
 
 func (s *Socket) becomeHuskQuietly() {
+	if s.state == gone {
+		return // closed by a callback that has just been told
+	}
 	s.state = husk
 	s.clearInput()
 	s.clearOutput()
@@ -200,6 +205,11 @@ func (s *Socket) finish(reason error, flush bool) {
 	delete(s.st.sockets, s.id)
 	if s.listener != nil {
 		s.listener.end()
+	}
+	if d := s.dial; d != nil {
+		s.dial = nil
+		s.st.stop(&d.timer)
+		d.done.Opened(nil, ErrClosed)
 	}
 	s.recvFailed(ErrClosed)
 	s.partial = nil

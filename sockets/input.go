@@ -18,9 +18,10 @@ const (
 
 // receiver is a Recv that waits.
 type receiver struct {
-	r     Receiver
-	want  int // octets, 0 for a packet
-	timer timer
+	r      Receiver
+	want   int    // octets, 0 for a packet
+	serial uint64 // which Recv it is: a Receiver may be used again
+	timer  timer
 }
 
 // Recv is gen_tcp:recv/3: a packet of the socket's packet mode, or in raw mode exactly
@@ -31,16 +32,18 @@ func (s *Socket) Recv(length int, timeout int64, r Receiver) {
 		r.Received(s, packet.Packet{}, err)
 		return
 	}
+	s.recv.serial++
+	serial := s.recv.serial
 	s.recv.r, s.recv.want = r, length
 	s.restartInput()
 	s.input()
-	if s.recv.r != r {
+	if s.recv.r == nil || s.recv.serial != serial {
 		return
 	}
-	if timeout == 0 {
+	if timeout == 0 && !s.delivering {
 		s.recvFailed(ErrTimeout)
-	} else if timeout > 0 {
-		s.st.after(&s.recv.timer, milliseconds(timeout), func() { s.recvFailed(ErrTimeout) })
+	} else if timeout >= 0 {
+		s.after(&s.recv.timer, milliseconds(timeout), func() { s.recvFailed(ErrTimeout) })
 	}
 }
 
@@ -94,7 +97,7 @@ func (s *Socket) Unrecv(data []byte) error {
 		return unix.ENOTCONN
 	}
 	joined := make([]byte, 0, len(data)+len(s.in))
-	s.in = append(append(joined, data...), s.in...)
+	s.in, s.borrowed = append(append(joined, data...), s.in...), false
 	s.restartInput()
 	if s.wanted() && !s.held {
 		s.deliverBuffered()
@@ -128,7 +131,11 @@ func (s *Socket) input() {
 		return
 	}
 	for turn := 0; s.mayReadNow(); turn++ {
-		if turn == readsATurn || turn > 0 && s.st.paused {
+		switch {
+		case turn > 0 && s.st.paused:
+			s.st.park(s)
+			return
+		case turn == readsATurn:
 			s.st.later(s)
 			return
 		}
@@ -145,14 +152,18 @@ func (s *Socket) mayReadNow() bool {
 // deliverBuffered delivers from the input that was read before. It tells whether
 // reading may go on.
 func (s *Socket) deliverBuffered() bool {
+	if s.delivering {
+		// A call from a callback. Whoever delivers goes on with what it finds then.
+		s.st.later(s)
+		return false
+	}
 	if len(s.in) == 0 {
 		return true
 	}
 	if s.needed > 0 && s.recv.want == 0 {
 		return true // the packet at the front is known to be incomplete
 	}
-	used, delivered, err := s.parse(s.in)
-	s.consume(used)
+	delivered, err := s.parse()
 	if err != nil {
 		if delivered > 0 {
 			return true // told with the next event: inet_drv.c is as late
@@ -166,7 +177,7 @@ func (s *Socket) deliverBuffered() bool {
 // consume drops the first n octets of the input.
 func (s *Socket) consume(n int) {
 	if n == len(s.in) {
-		s.in = nil // an idle socket holds no buffer
+		s.in, s.borrowed = nil, false // an idle socket holds no buffer
 		return
 	}
 	s.in = s.in[n:]
@@ -175,58 +186,52 @@ func (s *Socket) consume(n int) {
 // readOnce reads once and delivers. It tells whether there may be more to read.
 func (s *Socket) readOnce() bool {
 	limit := s.readLimit()
-	var data []byte
-	var n int
-	var err error
-	if len(s.in) == 0 {
-		n, err = unix.Read(s.fd, s.st.scratch[:limit])
-		data = s.st.scratch[:max(n, 0)]
-	} else {
+	if len(s.in) > 0 {
 		s.growInput(limit)
 		space := s.in[len(s.in):cap(s.in)]
 		limit = min(limit, len(space))
-		n, err = unix.Read(s.fd, space[:limit])
+		n, err := unix.Read(s.fd, space[:limit])
 		s.in = s.in[:len(s.in)+max(n, 0)]
-		data = s.in
+		return s.hasRead(n, limit, err)
 	}
-	if err != nil {
-		switch err {
-		case unix.EAGAIN:
-			s.canRead = false
-		case unix.EINTR:
-			return true
-		case unix.ECONNRESET:
-			if !s.opts.showEconnreset {
-				s.recvClosed()
-				return false
-			}
-			s.recvError(err)
-		default:
-			s.recvError(err)
-		}
+	// What is delivered at once needs no buffer of its own.
+	scratch := s.st.takeScratch()
+	n, err := unix.Read(s.fd, scratch[:limit])
+	if n > 0 {
+		s.in, s.borrowed = scratch[:n], true
+	}
+	more := s.hasRead(n, limit, err)
+	if s.borrowed {
+		s.in, s.borrowed = append([]byte(nil), s.in...), false
+	}
+	s.st.scratch = scratch
+	return more
+}
+
+// hasRead deals with the outcome of a read of up to limit octets.
+func (s *Socket) hasRead(n, limit int, err error) bool {
+	switch {
+	case err == unix.EAGAIN:
+		s.canRead = false
 		return false
-	}
-	if n == 0 {
+	case err == unix.EINTR:
+		return true
+	case err == unix.ECONNRESET && !s.opts.showEconnreset, err == nil && n == 0:
 		s.recvClosed()
+		return false
+	case err != nil:
+		s.recvError(err)
 		return false
 	}
 	if s.needed > n && s.recv.want == 0 {
 		s.needed -= n
-		if len(s.in) == 0 {
-			s.in = append(s.in, data...)
-		}
 		s.drained(n < limit)
 		return s.canRead
 	}
 	s.needed = 0
-	used, delivered, perr := s.parse(data)
+	delivered, perr := s.parse()
 	if s.state != connected {
 		return false
-	}
-	if len(s.in) > 0 {
-		s.consume(used)
-	} else if used < len(data) {
-		s.in = append(s.in[:0:0], data[used:]...)
 	}
 	if perr != nil {
 		if delivered == 0 {
@@ -254,19 +259,19 @@ func (s *Socket) readLimit() int {
 	case s.framer.Mode == packet.Raw:
 		switch {
 		case s.recv.r != nil && s.recv.want > 0 && !s.opts.active.armed():
-			return min(max(s.recv.want-len(s.in), 1), len(s.st.scratch))
+			return min(max(s.recv.want-len(s.in), 1), readSize)
 		case s.opts.capped:
-			return min(s.opts.buffer, len(s.st.scratch))
+			return min(s.opts.buffer, readSize)
 		}
-		return len(s.st.scratch)
+		return readSize
 	case s.opts.noReadAhead && s.needed > 0:
-		return min(s.needed, len(s.st.scratch))
+		return min(s.needed, readSize)
 	case s.opts.noReadAhead:
 		return max(packet.HeaderLen(s.framer.Mode), 1)
 	case s.needed > readAheadSize:
-		return min(s.needed, len(s.st.scratch))
+		return min(s.needed, readSize)
 	case s.opts.active.mode == Active:
-		return len(s.st.scratch)
+		return readSize
 	}
 	return readAheadSize
 }
@@ -282,35 +287,39 @@ func (s *Socket) growInput(n int) {
 	s.in = grown
 }
 
-// parse delivers the packets at the front of b while somebody takes them.
-func (s *Socket) parse(b []byte) (used, delivered int, err error) {
-	for used < len(b) && s.wanted() && s.state == connected {
-		rest := b[used:]
+// parse delivers the packets at the front of the input while somebody takes them. A
+// callback may do with the socket what it likes, so each packet is taken off before it
+// is delivered.
+func (s *Socket) parse() (delivered int, err error) {
+	s.delivering = true
+	for len(s.in) > 0 && s.wanted() && s.state == connected {
+		var p packet.Packet
+		var n int
 		if want := s.recv.want; s.recv.r != nil && want > 0 && !s.opts.active.armed() {
-			if len(rest) < want {
-				return used, delivered, nil
+			if len(s.in) < want {
+				break
 			}
-			used += want
-			delivered++
-			s.deliver(packet.Packet{Data: rest[:want]}, want)
-			continue
-		}
-		p, n, need, err := s.framer.Next(rest)
-		if err != nil {
-			return used, delivered, err
-		}
-		if n == 0 {
-			s.needed = 0
-			if need > 1 {
-				s.needed = need
+			p.Data, n = s.in[:want], want
+		} else {
+			var need int
+			p, n, need, err = s.framer.Next(s.in)
+			if err != nil {
+				break
 			}
-			return used, delivered, nil
+			if n == 0 {
+				s.needed = 0
+				if need > 1 {
+					s.needed = need
+				}
+				break
+			}
 		}
-		used += n
 		delivered++
+		s.consume(n)
 		s.deliver(p, n)
 	}
-	return used, delivered, nil
+	s.delivering = false
+	return delivered, err
 }
 
 // deliver gives a packet of n octets to whoever takes it.
@@ -320,8 +329,10 @@ func (s *Socket) deliver(p packet.Packet, n int) {
 		if s.opts.deliverPort {
 			s.portInput += uint64(len(p.Data))
 		}
+		// Counted before it is told, so that the sink may arm the socket again.
+		fell := s.opts.active.delivered()
 		s.st.sink.Packet(s, p)
-		if s.opts.active.delivered() {
+		if fell && s.state == connected {
 			s.st.sink.Passive(s)
 		}
 		return
@@ -333,6 +344,6 @@ func (s *Socket) deliver(p packet.Packet, n int) {
 }
 
 func (s *Socket) clearInput() {
-	s.in = nil
+	s.in, s.borrowed = nil, false
 	s.restartInput()
 }

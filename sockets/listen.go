@@ -27,7 +27,7 @@ type Start struct {
 	Options []Option
 	Backlog int
 	Netns   string
-	Fd      int // an open descriptor to use, or -1
+	Fd      int // an open descriptor to use, or -1; it is closed if it cannot be used
 }
 
 // Listen opens a listening socket. A nil address is only for descriptors that are bound.
@@ -73,6 +73,9 @@ func (s *Socket) bind(addr Addr) error {
 // open makes a socket with its options set, neither bound nor connected.
 func (st *Stack) open(f Family, start Start) (*Socket, error) {
 	if st.full() {
+		if start.Fd >= 0 {
+			_ = unix.Close(start.Fd)
+		}
 		return nil, unix.EMFILE
 	}
 	fd, err := start.descriptor(f)
@@ -80,7 +83,7 @@ func (st *Stack) open(f Family, start Start) (*Socket, error) {
 		return nil, err
 	}
 	if start.Fd >= 0 {
-		if err := checkFamily(fd, f); err != nil {
+		if err := takeOver(fd, f); err != nil {
 			_ = unix.Close(fd)
 			return nil, err
 		}
@@ -94,8 +97,8 @@ func (st *Stack) open(f Family, start Start) (*Socket, error) {
 	return s, nil
 }
 
-// checkFamily refuses a descriptor of another family.
-func checkFamily(fd int, f Family) error {
+// takeOver makes a descriptor non-blocking, and refuses one of another family.
+func takeOver(fd int, f Family) error {
 	sa, err := unix.Getsockname(fd)
 	if err != nil {
 		return err
@@ -103,7 +106,7 @@ func checkFamily(fd int, f Family) error {
 	if addrOf(sa).Family != f {
 		return unix.EINVAL
 	}
-	return nil
+	return unix.SetNonblock(fd, true)
 }
 
 // Open tells a new socket that its user has heard of it, so that it may speak.
@@ -157,7 +160,7 @@ func (s *Socket) Accept(timeout int64, hold bool, done Opened) {
 		s.listener.remove(a)
 		done.Opened(nil, ErrTimeout)
 	} else if timeout > 0 {
-		s.st.after(&a.timer, milliseconds(timeout), func() {
+		s.after(&a.timer, milliseconds(timeout), func() {
 			s.listener.remove(a)
 			done.Opened(nil, ErrTimeout)
 		})
@@ -228,9 +231,12 @@ func (s *Socket) acceptWaiting() {
 }
 
 func (s *Socket) acceptOne() (*Socket, error) {
-	if r := s.listener.returned; len(r) > 0 {
-		s.listener.returned = r[1:]
-		return r[0], nil
+	for len(s.listener.returned) > 0 {
+		conn := s.listener.returned[0]
+		s.listener.returned = s.listener.returned[1:]
+		if conn.state == connected { // not closed in the meantime
+			return conn, nil
+		}
 	}
 	if s.st.full() {
 		return nil, unix.EMFILE
@@ -258,6 +264,7 @@ func (s *Socket) inherit(from *Socket) {
 	s.framer.Mode, s.framer.Size, s.framer.Buffer = from.framer.Mode, from.framer.Size, from.framer.Buffer
 	s.framer.Unparsed = from.framer.Unparsed
 	s.accepted = true
+	s.kernelSet |= from.kernelSet & (1 << optRaw) // the kernel has passed them on
 	for i := range table {
 		if from.kernelSet&(1<<i) == 0 {
 			continue
@@ -275,7 +282,7 @@ func (s *Socket) inherit(from *Socket) {
 
 // Adopt wakes a held connection: it becomes active if its listener is.
 func (s *Socket) Adopt() {
-	if !s.held || s.state != connected {
+	if !s.held || s.state != connected || s.from == nil {
 		return
 	}
 	s.held, s.from = false, nil
@@ -289,10 +296,11 @@ func (s *Socket) Adopt() {
 // listener has gone the connection is reset, as the kernel does with those that nobody
 // has accepted.
 func (s *Socket) Return() {
-	if !s.held || s.state != connected {
+	to := s.from
+	if !s.held || s.state != connected || to == nil {
 		return
 	}
-	to := s.from
+	s.from = nil
 	if to.state != listening {
 		resetOnClose(s.fd)
 		s.end(nil)

@@ -17,6 +17,9 @@ func (s *Socket) SetOptions(opts []Option) error {
 	was, wasMode := s.opts.active.mode, s.framer.Mode
 	for i := len(opts) - 1; i >= 0; i-- {
 		if err := s.setOption(&opts[i]); err != nil {
+			if s.state == connected && s.opts.active.armed() {
+				s.st.later(s) // perhaps an option before this one has armed the socket
+			}
 			return err
 		}
 		if s.state == gone {

@@ -11,6 +11,9 @@ const (
 	maxCork = 64 << 10
 	// corkBelow is the size below which a send may wait.
 	corkBelow = 16 << 10
+	// keepCorkBuffers is how many buffers are kept for the next time, however many sockets
+	// one burst of commands has been for.
+	keepCorkBuffers = 64
 )
 
 // blockedSender is a call of send that waits for the queue to come down to the low
@@ -26,6 +29,7 @@ type suspendedSend struct {
 	data  []byte
 	done  Completer // nil: nobody waits
 	ready bool      // no send, only a question whether one might
+	file  bool      // octets of a file: no header
 	part  bool
 	key   int64
 	total int
@@ -45,10 +49,15 @@ func (s *Socket) Send(data []byte) {
 	switch {
 	case s.state != connected:
 		return // its end has been, or will be, told
-	case s.partial != nil:
+	case s.partial != nil || s.sendSuspended():
 		s.suspend(suspendedSend{data: data})
 		return
-	case s.shutdownPending != 0:
+	}
+	s.sendUncalled(data)
+}
+
+func (s *Socket) sendUncalled(data []byte) {
+	if s.shutdownPending != 0 {
 		s.sendFailed(unix.EPIPE, nil)
 		return
 	}
@@ -86,18 +95,34 @@ func (s *Socket) SendCall(data []byte, done Completer) {
 // SendFileOctets is SendCall for the octets of a file that the caller has read itself:
 // without packet header, and not counted in the statistics, as SendFile.
 func (s *Socket) SendFileOctets(data []byte, done Completer) {
+	switch {
+	case s.state != connected:
+		done.Done(s.endForSend())
+	case s.blocked != nil || s.partial != nil || len(s.suspended) > 0:
+		s.suspend(suspendedSend{data: data, done: done, file: true})
+	default:
+		s.sendFileNow(data, done)
+	}
+}
+
+func (s *Socket) sendFileNow(data []byte, done Completer) {
+	if s.shutdownPending != 0 {
+		s.sendFailed(unix.EPIPE, done)
+		return
+	}
+	s.flushCork()
 	if s.state != connected {
 		done.Done(s.endForSend())
 		return
 	}
-	s.flushCork()
 	before, wasEmpty := s.out.octets, s.out.empty()
-	if s.state != connected {
-		done.Done(s.endForSend())
-	} else if s.write(nil, data, done) {
+	if s.write(nil, data, done) {
 		s.sendQueued(before, wasEmpty, len(data), done)
 	}
 }
+
+// CreditPart counts the octets of a part that nobody has called with the uncalled sends.
+func (s *Socket) CreditPart(n int) { s.uncredited += n }
 
 // SendPart sends one part of a send of total octets, which nothing comes between.
 // done may be given for the part that completes it.
@@ -146,6 +171,16 @@ func (s *Socket) suspend(e suspendedSend) {
 	s.suspended = append(s.suspended, e)
 }
 
+// sendSuspended tells whether an uncalled send would overtake one that came before it.
+func (s *Socket) sendSuspended() bool {
+	for i := range s.suspended {
+		if s.suspended[i].done == nil {
+			return true
+		}
+	}
+	return false
+}
+
 func (s *Socket) partSuspended(key int64) bool {
 	for i := range s.suspended {
 		if s.suspended[i].part && s.suspended[i].key == key {
@@ -157,7 +192,7 @@ func (s *Socket) partSuspended(key int64) bool {
 
 // sendHeader counts a send of n octets and makes its packet header.
 func (s *Socket) sendHeader(n int) []byte {
-	header := s.framer.AppendHeader(s.st.scratch[:0], n)
+	header := s.framer.AppendHeader(s.st.header[:0], n)
 	s.sent.count(len(header) + n)
 	s.userOutput += uint64(n)
 	return header
@@ -194,7 +229,7 @@ func (s *Socket) sendQueued(before int, wasEmpty bool, size int, done Completer)
 	default:
 		s.blocked = &blockedSender{done: done}
 		if s.opts.sendTimeout > 0 {
-			s.st.after(&s.blocked.timer, milliseconds(s.opts.sendTimeout), s.sendTimedOut)
+			s.after(&s.blocked.timer, milliseconds(s.opts.sendTimeout), s.sendTimedOut)
 		}
 	}
 }
@@ -232,6 +267,7 @@ func (s *Socket) partNow(key int64, total int, data []byte, done Completer) {
 		if done != nil {
 			s.sendQueued(p.queueBefore, p.queueBefore < 0, p.size, done)
 		}
+		s.returnCredit()
 		s.resumeSuspended()
 	} else if done != nil {
 		done.Done(nil)
@@ -253,6 +289,8 @@ func (s *Socket) write(header, data []byte, done Completer) bool {
 	}
 	if s.opts.delaySend {
 		// The write is made right after this turn.
+		s.out.push(s.corked)
+		s.dropCork()
 		s.out.push(header)
 		s.out.push(data)
 		s.canWrite = true
@@ -270,7 +308,13 @@ func (s *Socket) write(header, data []byte, done Completer) bool {
 	if n == 0 {
 		return true
 	}
-	written, err := writev(s.fd, iov[:n])
+	var written int
+	var err error
+	if n == 1 && s.partial != nil {
+		written, err = writeMore(s.fd, iov[0])
+	} else {
+		written, err = writev(s.fd, iov[:n])
+	}
 	if err != nil && err != unix.EAGAIN && err != unix.EINTR {
 		s.sendFailed(err, done)
 		return false
@@ -295,10 +339,10 @@ func (s *Socket) write(header, data []byte, done Completer) bool {
 
 // dropCork gives back the buffer of small sends: an idle socket holds none.
 func (s *Socket) dropCork() {
-	if s.corked != nil {
+	if s.corked != nil && len(s.st.corkBuffers) < keepCorkBuffers {
 		s.st.corkBuffers = append(s.st.corkBuffers, s.corked[:0])
-		s.corked = nil
 	}
+	s.corked = nil
 }
 
 // corkBuffer borrows a buffer for small sends.
@@ -308,7 +352,7 @@ func (st *Stack) corkBuffer() []byte {
 		st.corkBuffers = st.corkBuffers[:n-1]
 		return b
 	}
-	return make([]byte, 0, corkBelow)
+	return make([]byte, 0, 1<<10)
 }
 
 // flushCork writes the small sends that have waited for each other.
@@ -427,7 +471,9 @@ func (s *Socket) resumeSuspended() {
 		case e.part:
 			s.partNow(e.key, e.total, e.data, e.done)
 		case e.done == nil:
-			s.Send(e.data)
+			s.sendUncalled(e.data)
+		case e.file:
+			s.sendFileNow(e.data, e.done)
 		default:
 			s.sendNow(e.data, e.done)
 		}

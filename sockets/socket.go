@@ -35,12 +35,15 @@ type Socket struct {
 	opts   options
 
 	isRunnable bool
+	isParked   bool
 	canRead    bool // as far as the poller has told and no read has found out otherwise
 	canWrite   bool
 
 	// Input.
 	framer     packet.Framer
 	in         []byte // received and not delivered
+	borrowed   bool   // in lies in the Stack's buffer: only while a read delivers
+	delivering bool   // a callback is being called with a packet
 	recv       receiver
 	peerEnded  bool    // the poller has told of the end of the stream
 	readEnded  bool    // the end of the stream has been told; only calls look again
@@ -190,7 +193,7 @@ func (s *Socket) progress() {
 		}
 		if s.state == connected && s.canRead && s.mayRead() {
 			if s.st.paused {
-				s.st.later(s)
+				s.st.park(s)
 				return
 			}
 			s.input()
@@ -216,9 +219,33 @@ func (s *Socket) release() {
 	}
 	s.st.unwatch(s.token)
 	s.st.poll.remove(s.fd)
+	s.closeDescriptor()
+	s.canRead, s.canWrite = false, false
+}
+
+// closeDescriptor closes the descriptor without waiting: with {linger, {true, N}} close(2)
+// would, for what is in the kernel's buffer, although the descriptor does not block.
+func (s *Socket) closeDescriptor() {
+	if s.kernelSet&(1<<optLinger|1<<optRaw) != 0 {
+		if l, err := getLinger(s.fd); err == nil && l[0] != 0 && l[1] != 0 {
+			_ = unix.SetsockoptLinger(s.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{})
+		}
+	}
 	_ = unix.Close(s.fd)
 	s.fd = -1
-	s.canRead, s.canWrite = false, false
+}
+
+// abandon closes all descriptors of the socket, and tells nobody.
+func (s *Socket) abandon() {
+	for _, seg := range s.out.segments {
+		if seg.file != nil {
+			_ = unix.Close(seg.file.fd)
+		}
+	}
+	s.out = queue{}
+	if s.fd >= 0 {
+		s.closeDescriptor()
+	}
 }
 
 // Receiver is the completion of a Recv.

@@ -99,16 +99,20 @@ type Stack struct {
 	corked  []*Socket
 	cork    bool
 	scratch []byte
+	header  [8]byte // of the packet that is being sent
 	// corkBuffers are free buffers for small sends.
 	corkBuffers [][]byte
 	paused      bool
+	// parked sockets have more to read once the Stack is no longer paused.
+	parked []*Socket
 
 	beforeWait func()
 	stopped    bool
 
 	wake  wakeup
-	mu    sync.Mutex // guards posts
+	mu    sync.Mutex // guards what follows
 	posts []func()
+	ended bool // wake is closed
 }
 
 // NewStack makes an empty Stack.
@@ -133,13 +137,15 @@ func NewStack(cfg Config, sink Sink) (*Stack, error) {
 		return nil, fmt.Errorf("sockets: open a wake-up pipe: %w", err)
 	}
 	if _, err := st.watch(st.wake.read, &st.wake, edges); err != nil {
+		st.wake.close()
 		_ = poll.close()
 		return nil, fmt.Errorf("sockets: watch the wake-up pipe: %w", err)
 	}
 	return st, nil
 }
 
-// Run serves the sockets until Stop is called, then closes all of them.
+// Run serves the sockets until Stop is called, then closes all of them. Calls that
+// wait at that time are not answered.
 func (st *Stack) Run() error {
 	defer st.closeAll()
 	for !st.stopped {
@@ -154,7 +160,7 @@ func (st *Stack) Run() error {
 			break
 		}
 		timeout := st.untilTimer()
-		if len(st.runnable) > 0 && !st.paused {
+		if len(st.runnable) > 0 {
 			timeout = 0
 		}
 		if err := st.poll.wait(timeout, st.dispatch); err != nil {
@@ -170,12 +176,18 @@ func (st *Stack) Stop() { st.stopped = true }
 // SetIPv6Hosts changes Config.IPv6Hosts for sockets that are opened from now on.
 func (st *Stack) SetIPv6Hosts(on bool) { st.cfg.IPv6Hosts = on }
 
-// Post runs f on the Stack's goroutine. It may be called from any goroutine.
+// Post runs f on the Stack's goroutine. It may be called from any goroutine. Once Run has
+// returned it does nothing.
 func (st *Stack) Post(f func()) {
 	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.ended {
+		return
+	}
 	st.posts = append(st.posts, f)
-	st.mu.Unlock()
-	st.wake.signal()
+	if len(st.posts) == 1 {
+		st.wake.signal()
+	}
 }
 
 func (st *Stack) runPosts() {
@@ -220,7 +232,23 @@ const (
 func (st *Stack) Pause() { st.paused = true }
 
 // Resume ends a Pause.
-func (st *Stack) Resume() { st.paused = false }
+func (st *Stack) Resume() {
+	st.paused = false
+	for i, s := range st.parked {
+		st.parked[i] = nil
+		s.isParked = false
+		st.later(s)
+	}
+	st.parked = st.parked[:0]
+}
+
+// park gives s another turn after Resume.
+func (st *Stack) park(s *Socket) {
+	if !s.isParked {
+		s.isParked = true
+		st.parked = append(st.parked, s)
+	}
+}
 
 // Cork tells that more commands follow at once, so that small sends may wait for
 // each other; Uncork sends them.
@@ -295,8 +323,7 @@ func (st *Stack) later(s *Socket) {
 	}
 }
 
-// run gives every runnable socket one turn. While the Stack is paused, sockets
-// keep their place in the queue, but still write.
+// run gives every runnable socket one turn.
 func (st *Stack) run() {
 	st.running, st.runnable = st.runnable, st.running[:0]
 	for i, s := range st.running {
@@ -320,7 +347,11 @@ func (st *Stack) guard(s *Socket, f func()) {
 // Fail ends a socket whose handling has panicked with r.
 func (st *Stack) Fail(s *Socket, r any) {
 	st.cfg.Log.Error("socket handling failed", "socket", s.id, "panic", r, "stack", string(debug.Stack()))
-	defer func() { _ = recover() }() // the socket's state is not to be trusted
+	defer func() {
+		if recover() != nil {
+			s.discard() // not even its end can be told
+		}
+	}()
 	s.crash()
 }
 
@@ -332,18 +363,34 @@ func (st *Stack) newSocket(fd int, f Family) *Socket {
 	return s
 }
 
+// takeScratch takes the buffer for what is read, which is put back afterwards. A read from
+// within a callback finds it taken, and gets one of its own.
+func (st *Stack) takeScratch() []byte {
+	b := st.scratch
+	if b == nil {
+		b = make([]byte, readSize)
+	}
+	st.scratch = nil
+	return b
+}
+
 func (st *Stack) full() bool {
 	return st.cfg.MaxSockets > 0 && len(st.sockets) >= st.cfg.MaxSockets
 }
 
 func (st *Stack) closeAll() {
 	for _, s := range st.sockets {
-		if s.fd >= 0 {
-			_ = unix.Close(s.fd)
-			s.fd = -1
+		s.abandon()
+	}
+	for i := range st.slots {
+		if s, ok := st.slots[i].w.(*Socket); ok {
+			s.abandon() // gone, with output that was being flushed
 		}
 	}
+	st.mu.Lock()
+	st.ended, st.posts = true, nil
 	st.wake.close()
+	st.mu.Unlock()
 	_ = st.poll.close()
 }
 
@@ -357,13 +404,14 @@ func (w *wakeup) open() error {
 	if err := unix.Pipe(fds[:]); err != nil {
 		return err
 	}
+	w.read, w.write = fds[0], fds[1]
 	for _, fd := range fds {
 		unix.CloseOnExec(fd)
 		if err := unix.SetNonblock(fd, true); err != nil {
+			w.close()
 			return err
 		}
 	}
-	w.read, w.write = fds[0], fds[1]
 	return nil
 }
 

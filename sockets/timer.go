@@ -9,6 +9,7 @@ import (
 type timer struct {
 	at    time.Time
 	index int // place in the heap plus one; 0 is not running
+	s     *Socket
 	fire  func()
 }
 
@@ -36,10 +37,10 @@ func (t *timers) Pop() any {
 }
 
 // after starts tm. A timer that runs already is moved.
-func (st *Stack) after(tm *timer, d time.Duration, fire func()) {
-	st.stop(tm)
-	tm.at, tm.fire = time.Now().Add(d), fire
-	heap.Push(&st.timers, tm)
+func (s *Socket) after(tm *timer, d time.Duration, fire func()) {
+	s.st.stop(tm)
+	tm.s, tm.at, tm.fire = s, time.Now().Add(d), fire
+	heap.Push(&s.st.timers, tm)
 }
 
 func (st *Stack) stop(tm *timer) {
@@ -53,7 +54,8 @@ func (st *Stack) untilTimer() time.Duration {
 	if len(st.timers) == 0 {
 		return -1
 	}
-	return max(0, time.Until(st.timers[0].at))
+	// Systems have limits of their own for how long a poller waits.
+	return min(max(0, time.Until(st.timers[0].at)), time.Hour)
 }
 
 func (st *Stack) fireTimers() {
@@ -63,6 +65,6 @@ func (st *Stack) fireTimers() {
 	now := time.Now()
 	for len(st.timers) > 0 && !st.timers[0].at.After(now) {
 		tm := heap.Pop(&st.timers).(*timer)
-		tm.fire()
+		st.guard(tm.s, tm.fire)
 	}
 }

@@ -1,0 +1,58 @@
+package sockets
+
+import "golang.org/x/sys/unix"
+
+// SpliceFrom moves up to n octets of the send that is being sent in parts under key
+// from a pipe to the socket, without copying them. It tells how many went: none if
+// something is queued before them, or the kernel takes no more for now.
+func (s *Socket) SpliceFrom(pipe int, key int64, n int) int {
+	p := s.partial
+	if s.state != connected || p == nil || p.key != key || s.partSuspended(key) ||
+		!s.out.empty() || len(s.corked) > 0 || s.opts.delaySend || n >= p.left+1 {
+		return 0
+	}
+	flags := unix.SPLICE_F_NONBLOCK | unix.SPLICE_F_MOVE
+	if n < p.left {
+		flags |= unix.SPLICE_F_MORE
+	}
+	moved, err := unix.Splice(pipe, nil, s.fd, nil, n, flags)
+	if err != nil {
+		if err != unix.EAGAIN && err != unix.EINTR && err != unix.EINVAL {
+			s.sendFailed(err, nil)
+		}
+		return 0
+	}
+	p.left -= int(moved)
+	return int(moved)
+}
+
+// SpliceTo moves n octets of input, which are known to be there, to a pipe without
+// copying them. It tells how many went; the rest is still to be read.
+func (s *Socket) SpliceTo(pipe, n int) int {
+	total := 0
+	for total < n {
+		moved, err := unix.Splice(s.fd, nil, pipe, nil, n-total, unix.SPLICE_F_NONBLOCK|unix.SPLICE_F_MOVE)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil || moved <= 0 {
+			break
+		}
+		total += int(moved)
+	}
+	return total
+}
+
+// available is the octets that can be read without waiting.
+func (s *Socket) available() int {
+	n, err := unix.IoctlGetInt(s.fd, unix.TIOCINQ)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// writeMore writes what will be followed at once by more.
+func writeMore(fd int, data []byte) (int, error) {
+	return unix.SendmsgN(fd, data, nil, nil, unix.MSG_MORE)
+}
