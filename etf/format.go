@@ -247,6 +247,8 @@ func appendFloatText(dst []byte, f float64) []byte {
 	return dst
 }
 
+// reserved holds the words that are no atoms without quotes. The two that
+// became such in OTP 27 get quotes here too, and Parse reads them without.
 var reserved = map[string]bool{}
 
 func init() {

@@ -187,7 +187,7 @@ func (p *parser) term() Term {
 		return p.number()
 	case atomStart(c) || c == '\'':
 		name := p.atom()
-		if c != '\'' && reserved[name] {
+		if c != '\'' && reserved[name] && name != "maybe" && name != "else" {
 			if name == "fun" {
 				return p.export()
 			}

@@ -27,6 +27,7 @@ var parsed = []struct {
 	{"'hello world'", Atom("hello world"), ""},
 	{"'end'", Atom("end"), ""},
 	{"''", Atom(""), ""},
+	{"maybe", Atom("maybe"), "'maybe'"},
 	{`'a\'b\\c\n'`, Atom("a'b\\c\n"), ""},
 	{"größe@x_1", Atom("größe@x_1"), ""},
 	{"'λ'", Atom("λ"), ""},
