@@ -145,6 +145,17 @@ func (k *call) Received(s *sockets.Socket, p packet.Packet, err error) {
 	k.end(appendPacket(b, s, p))
 }
 
+// Splice answers a recv with a packet that has not been read.
+func (k *call) Splice(s *sockets.Socket, n int) bool {
+	if !k.d.out.idle() {
+		return false
+	}
+	k.d.out.buf(etf.AppendBinaryHeader(portproto.AppendOK(k.reply()), n))
+	k.d.out.splice(s, n)
+	k.answered()
+	return true
+}
+
 // Opened answers a call that opens a socket.
 func (k *call) Opened(s *sockets.Socket, err error) {
 	if err != nil {

@@ -49,6 +49,16 @@ func (d *Session) Packet(s *sockets.Socket, p packet.Packet) {
 	d.send(appendPacket(b, s, p))
 }
 
+// Splice is Packet for a raw packet that has not been read.
+func (d *Session) Splice(s *sockets.Socket, n int) bool {
+	if !d.out.idle() {
+		return false
+	}
+	d.out.buf(etf.AppendBinaryHeader(d.event(s, "tcp", 3), n))
+	d.out.splice(s, n)
+	return true
+}
+
 // Passive writes {tcp_passive, Id}.
 func (d *Session) Passive(s *sockets.Socket) { d.send(d.event(s, "tcp_passive", 2)) }
 

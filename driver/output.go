@@ -1,10 +1,13 @@
 package driver
 
 import (
+	"fmt"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/gentcp/gentcp/internal/iovec"
 	"github.com/gentcp/gentcp/portproto"
+	"github.com/gentcp/gentcp/sockets"
 )
 
 const (
@@ -66,9 +69,40 @@ func (w *messageWriter) payload(data []byte) {
 	w.pace()
 }
 
+// splice ends a message whose last part is n octets that are in the input of a socket, and
+// moves them to stdout without reading them.
+func (w *messageWriter) splice(s *sockets.Socket, n int) {
+	w.batch.CloseWithout(n + len(portproto.ListEnd))
+	w.write()
+	if len(w.batch.Buf) == 0 {
+		moved := s.SpliceTo(w.fd, n)
+		w.unsent += moved
+		n -= moved
+	}
+	// What stdout does not take is read after all.
+	b, err := s.ReadInput(w.batch.Buf, n)
+	if err != nil {
+		w.d.stop(fmt.Errorf("driver: %d octets of input are gone in the middle of a frame: %w", n, err))
+		return
+	}
+	w.batch.Buf = append(b, portproto.ListEnd...)
+	w.pace()
+}
+
+// idle tells whether stdout takes everything at once.
+func (w *messageWriter) idle() bool { return !w.blocked && !w.ended && len(w.batch.Buf) < directFrom }
+
 // flush writes what has been gathered, as far as stdout takes it.
 func (w *messageWriter) flush() {
 	w.batch.Close()
+	w.write()
+	if len(w.batch.Buf) == 0 && cap(w.batch.Buf) > keepOut {
+		w.batch.Buf = nil
+	}
+	w.pace()
+}
+
+func (w *messageWriter) write() {
 	for len(w.batch.Buf) > 0 && !w.blocked && !w.ended {
 		n, err := unix.Write(w.fd, w.batch.Buf)
 		w.written(n, err)
@@ -76,10 +110,6 @@ func (w *messageWriter) flush() {
 			w.batch.Written(n)
 		}
 	}
-	if len(w.batch.Buf) == 0 && cap(w.batch.Buf) > keepOut {
-		w.batch.Buf = nil
-	}
-	w.pace()
 }
 
 func (w *messageWriter) written(n int, err error) {

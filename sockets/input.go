@@ -185,6 +185,9 @@ func (s *Socket) consume(n int) {
 
 // readOnce reads once and delivers. It tells whether there may be more to read.
 func (s *Socket) readOnce() bool {
+	if s.splice() {
+		return s.mayReadNow()
+	}
 	limit := s.readLimit()
 	if len(s.in) > 0 {
 		s.growInput(limit)
@@ -223,6 +226,7 @@ func (s *Socket) hasRead(n, limit int, err error) bool {
 		s.recvError(err)
 		return false
 	}
+	s.bulk = n >= spliceFrom
 	if s.needed > n && s.recv.want == 0 {
 		s.needed -= n
 		s.drained(n < limit)

@@ -50,6 +50,7 @@ type Socket struct {
 	closedTold bool    // Closed has been told
 	held       bool    // accepted and not adopted
 	from       *Socket // the listener of a held connection
+	bulk       bool    // the last read has brought a lot
 	needed     int     // octets that complete the packet at the front of in, if known
 
 	// Output.
