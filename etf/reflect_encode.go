@@ -49,7 +49,6 @@ var (
 	atomType          = reflect.TypeFor[Atom]()
 	stringType        = reflect.TypeFor[String]()
 	rawTermType       = reflect.TypeFor[RawTerm]()
-	localType         = reflect.TypeFor[Local]()
 	modelTypes        = map[reflect.Type]bool{}
 )
 
