@@ -36,14 +36,14 @@ func ReadCommand(frame []byte) (Command, error) {
 		return c, nil
 	}
 	c.Tag = s.Raw()
-	if c.Arity == 4 {
-		c.Owned = true
+	owned := c.Arity == 4
+	if owned {
 		c.Owner = s.Raw()
 	}
 	if err := s.Err(); err != nil {
 		return c, fmt.Errorf("portproto: read a call: %w", err)
 	}
-	c.Called = true
+	c.Called, c.Owned = true, owned
 	if err := c.name(&s); err != nil {
 		return c, err
 	}
