@@ -97,7 +97,7 @@ func (s *Socket) Unrecv(data []byte) error {
 		return unix.ENOTCONN
 	}
 	joined := make([]byte, 0, len(data)+len(s.in))
-	s.in, s.borrowed = append(append(joined, data...), s.in...), false
+	s.in, s.borrowed, s.room = append(append(joined, data...), s.in...), false, nil
 	s.restartInput()
 	if s.wanted() && !s.held {
 		s.deliverBuffered()
@@ -189,7 +189,7 @@ func (s *Socket) readOnce() bool {
 		return s.mayReadNow()
 	}
 	limit := s.readLimit()
-	if len(s.in) > 0 {
+	if len(s.in) > 0 || s.expected() > readSize {
 		s.growInput(limit)
 		space := s.in[len(s.in):cap(s.in)]
 		limit = min(limit, len(space))
@@ -283,12 +283,22 @@ func (s *Socket) readLimit() int {
 // growInput makes room for n more octets. The room grows with what has arrived, not
 // with what the peer claims.
 func (s *Socket) growInput(n int) {
-	if free := cap(s.in) - len(s.in); free >= n || free > 0 && free >= len(s.in)/2 {
+	free := cap(s.in) - len(s.in)
+	if free >= n || free > 0 && free >= len(s.in)/2 {
 		return
 	}
-	grown := make([]byte, len(s.in), len(s.in)+max(n, len(s.in)))
-	copy(grown, s.in)
-	s.in = grown
+	grown := s.st.takeRoom(max(len(s.in)+max(n, len(s.in)), s.expected()))
+	grown = append(grown, s.in...)
+	s.st.putRoom(s.room)
+	s.in, s.room = grown, grown[:0]
+}
+
+// expected is the octets that the user waits for in one piece, 0 if it is not known.
+func (s *Socket) expected() int {
+	if s.recv.r == nil || s.opts.active.armed() {
+		return 0
+	}
+	return s.recv.want
 }
 
 // parse delivers the packets at the front of the input while somebody takes them. A
@@ -323,6 +333,10 @@ func (s *Socket) parse() (delivered int, err error) {
 		s.deliver(p, n)
 	}
 	s.delivering = false
+	if len(s.in) == 0 && s.room != nil {
+		s.st.putRoom(s.room)
+		s.room = nil
+	}
 	return delivered, err
 }
 
@@ -348,6 +362,6 @@ func (s *Socket) deliver(p packet.Packet, n int) {
 }
 
 func (s *Socket) clearInput() {
-	s.in, s.borrowed = nil, false
+	s.in, s.borrowed, s.room = nil, false, nil
 	s.restartInput()
 }

@@ -44,6 +44,7 @@ type Socket struct {
 	in         []byte // received and not delivered
 	borrowed   bool   // in lies in the Stack's buffer: only while a read delivers
 	delivering bool   // a callback is being called with a packet
+	room       []byte // what in was cut from, if it came from the Stack
 	recv       receiver
 	peerEnded  bool    // the poller has told of the end of the stream
 	readEnded  bool    // the end of the stream has been told; only calls look again

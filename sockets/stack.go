@@ -102,7 +102,9 @@ type Stack struct {
 	header  [8]byte // of the packet that is being sent
 	// corkBuffers are free buffers for small sends.
 	corkBuffers [][]byte
-	paused      bool
+	// rooms are free buffers for long packets.
+	rooms  [][]byte
+	paused bool
 	// parked sockets have more to read once the Stack is no longer paused.
 	parked []*Socket
 
@@ -372,6 +374,32 @@ func (st *Stack) takeScratch() []byte {
 	}
 	st.scratch = nil
 	return b
+}
+
+const (
+	// keptRooms and keptRoom bound what is kept for the next packet that arrives in pieces.
+	keptRooms = 4
+	keptRoom  = 4 << 20
+)
+
+// takeRoom gives an empty slice with room for n octets.
+func (st *Stack) takeRoom(n int) []byte {
+	for i, b := range st.rooms {
+		if cap(b) >= n {
+			last := len(st.rooms) - 1
+			st.rooms[i] = st.rooms[last]
+			st.rooms = st.rooms[:last]
+			return b
+		}
+	}
+	return make([]byte, 0, n)
+}
+
+// putRoom keeps the room of a slice for takeRoom.
+func (st *Stack) putRoom(b []byte) {
+	if cap(b) >= readAheadSize && cap(b) <= keptRoom && len(st.rooms) < keptRooms {
+		st.rooms = append(st.rooms, b[:0])
+	}
 }
 
 func (st *Stack) full() bool {

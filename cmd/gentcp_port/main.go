@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/gentcp/gentcp/driver"
@@ -67,6 +68,8 @@ and speaks the protocol of PROTOCOL.md on stdin and stdout.
 	// away from a node that survives it: the end of stdin is what ends this program.
 	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
 	dieWithParent()
+	// The heap is small: collecting it at every few megabytes would cost more than it frees.
+	debug.SetGCPercent(400)
 
 	if *maxSockets == 0 {
 		*maxSockets = openFileLimit()
