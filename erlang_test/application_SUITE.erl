@@ -446,6 +446,7 @@ uninstall_brings_stock_back(_Config) ->
 
 %% The distribution needs ports, and gets them.
 distribution_starts_on_an_installed_node(_Config) ->
+    "" = os:cmd("epmd -daemon"),
     {ok, Peer1, _} = do_start_peer(),
     {ok, Peer2, _} = do_start_peer(),
     Name = fun(N) -> list_to_atom(lists:concat(["gentcp_", N, "_", os:getpid()])) end,
@@ -615,12 +616,14 @@ do_signal(Signal, OsPid) ->
     "" = os:cmd(lists:concat(["kill -", Signal, " ", OsPid])),
     ok.
 
-%% A zombie has died too.
+%% A zombie has died too. Linux shows it.
 do_lives(OsPid) ->
-    case string:trim(os:cmd(lists:concat(["ps -o stat= -p ", OsPid]))) of
-        "" -> false;
-        "Z" ++ _ -> false;
-        _ -> true
+    case file:read_file(lists:concat(["/proc/", OsPid, "/stat"])) of
+        {ok, Stat} ->
+            [_, After] = string:split(Stat, ") ", trailing),
+            binary:first(After) =/= $Z;
+        {error, _} ->
+            os:cmd(lists:concat(["kill -0 ", OsPid, " 2>&1"])) =:= ""
     end.
 
 do_waits(Pid) ->
