@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -56,9 +57,15 @@ func payloads() []payload {
 // heap of nothing the collector runs all the time.
 var ballast []byte
 
+const ballastSize = 16 << 20
+
 func encoded(b *testing.B, t Term) []byte {
 	if ballast == nil {
-		ballast = make([]byte, 64<<20)
+		ballast = make([]byte, ballastSize)
+		for range 2 { // and for the memory that there is to use until the collector runs
+			clear(make([]byte, ballastSize))
+			runtime.GC()
+		}
 	}
 	data, err := Marshal(t)
 	require.NoError(b, err)

@@ -233,22 +233,25 @@ func (b *builder) term() Term {
 	return nil
 }
 
-// fill reads the elements of a tuple or list. The smallest terms, of which
-// there are most, are read on the spot.
+// fill reads the elements of a tuple or list. Integers, of which there may be
+// many, are read on the spot, with the builder's state at hand.
 func (b *builder) fill(t []Term) {
-	s := &b.s
+	d, off, ints := b.s.data, b.s.off, b.ints
 	for i := range t {
-		switch d := s.data[s.off:]; Tag(d[0]) {
+		switch Tag(d[off]) {
 		case tagSmallInteger:
-			s.off += 2
-			t[i] = int64(d[1]) // needs no room: the runtime has all bytes boxed
+			t[i] = int64(d[off+1]) // needs no room: the runtime has all bytes boxed
+			off += 2
 		case tagInteger:
-			s.off += 5
-			t[i] = box(&b.ints, int64Word, int64(int32(be32(d[1:]))))
+			t[i] = box(&ints, int64Word, int64(int32(be32(d[off+1:off+5]))))
+			off += 5
 		default:
+			b.s.off, b.ints = off, ints
 			t[i] = b.term()
+			off, ints = b.s.off, b.ints
 		}
 	}
+	b.s.off, b.ints = off, ints
 }
 
 func (b *builder) integer() Term {
