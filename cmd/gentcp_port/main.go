@@ -47,6 +47,7 @@ and speaks the protocol of PROTOCOL.md on stdin and stdout.
 	maxFrame := flags.Int("max-frame", portproto.DefaultMaxFrame, "longest frame accepted on stdin, in `octets`")
 	maxSockets := flags.Int("max-sockets", 0, "most sockets open at a time (default: what the open file limit allows)")
 	maxQueue := flags.Int("max-queue", 1<<30, "most `octets` of unsent output for a socket")
+	profiles := flags.String("pprof", "", "serve profiles over HTTP on this `address`, such as localhost:6060 (default: do not)")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		return exitOK
@@ -73,6 +74,12 @@ and speaks the protocol of PROTOCOL.md on stdin and stdout.
 
 	if *maxSockets == 0 {
 		*maxSockets = openFileLimit()
+	}
+	if *profiles != "" {
+		if err := serveProfiles(*profiles, log); err != nil {
+			log.Error("not started", "reason", err)
+			return exitFailure
+		}
 	}
 	err := driver.Run(driver.Config{
 		MaxFrame: *maxFrame, MaxSockets: *maxSockets, MaxQueue: *maxQueue, Log: log,
