@@ -64,6 +64,9 @@
     router_answers_sys/1
 ]).
 
+%% Other systems.
+-export([sendfile_where_descriptors_have_no_names/1]).
+
 -import(tcp_pairs, [eventually/1, flush/0]).
 
 -define(LOOPBACK, {127, 0, 0, 1}).
@@ -100,7 +103,8 @@ all() ->
         transport_for_ssl,
         session_from_the_protocol_document,
         i_prints_a_line_for_each_socket,
-        router_answers_sys
+        router_answers_sys,
+        sendfile_where_descriptors_have_no_names
     ].
 
 init_per_testcase(_Case, Config) ->
@@ -582,6 +586,36 @@ router_answers_sys(_Config) ->
     %% Messages of strangers do no harm.
     Router ! hello,
     {ok, _} = gentcp:sockname(C).
+
+%%
+%% Other systems
+%%
+
+%% Where the port program cannot open the file of the node by a name, the node
+%% reads it.
+sendfile_where_descriptors_have_no_names(Config) ->
+    {C, S} = do_pair([], []),
+    {'$inet', gentcp, {_, Id, _}} = C,
+    Contents = binary:copy(<<"0123456789">>, 100_000),
+    File = filename:join(proplists:get_value(priv_dir, Config), "file"),
+    ok = file:write_file(File, Contents),
+    {ok, Fd} = file:open(File, [raw, read, binary]),
+    Self = self(),
+    Call = fun({sendfile, _Id, _Path, _Offset, _Length}) -> {error, enoent};
+              ({sendfile_part, _Id, Part}) -> Self ! {part, Part}, gentcp:send(C, Part)
+           end,
+    [begin
+         ?assertEqual({ok, Sent}, gentcp_sendfile:send(Call, Id, Fd, Offset, Length)),
+         {ok, Got} = gentcp:recv(S, Sent, 10000),
+         ?assertEqual(binary:part(Contents, Offset, Sent), Got)
+     end || {Offset, Length, Sent} <- [{0, 0, 1_000_000}, {10, 20, 20}, {999_990, 20, 10},
+                                       {5, 600_000, 600_000}]],
+    ?assertEqual({ok, 0}, gentcp_sendfile:send(Call, Id, Fd, 1_000_000, 0)),
+    %% In parts, so that no file is held in memory whole.
+    ?assert(lists:all(fun({part, Part}) -> byte_size(Part) =< 256 * 1024 end, flush())),
+    Refused = fun({sendfile, _, _, _, _}) -> {error, enoent}; (_) -> {error, closed} end,
+    ?assertEqual({error, closed}, gentcp_sendfile:send(Refused, Id, Fd, 0, 0)),
+    ok = file:close(Fd).
 
 %%
 %% Helpers

@@ -14,43 +14,38 @@
 
 -type call() :: fun((gentcp_proto:command()) -> ok | {ok, term()} | {error, term()}).
 
-%% @doc `Length' 0 is up to the end of the file.
+%% @doc `Length' 0 is up to the end of the file. Files with a layer above the
+%% descriptor are `{error, enotsup}', for `file:sendfile/5' to read and send as
+%% it does on a stock socket.
 -spec send(call(), gentcp_proto:id(), file:fd(), non_neg_integer(), non_neg_integer()) ->
           {ok, non_neg_integer()} | {error, atom()}.
-send(Call, Id, Fd, Offset, Length) ->
-    case path(Fd) of
-        {ok, Path} ->
+send(Call, Id, #file_descriptor{module = raw_file_io_list, data = Fd}, Offset, Length) ->
+    send(Call, Id, Fd, Offset, Length);
+send(Call, Id, #file_descriptor{module = prim_file} = Fd, Offset, Length) ->
+    %% One that this node may not read is not read by the port program either.
+    case file:pread(Fd, Offset, 1) of
+        {error, Reason} -> {error, Reason};
+        _ -> send_by_name(Call, Id, Fd, Offset, Length)
+    end;
+send(_Call, _Id, _Fd, _Offset, _Length) ->
+    {error, enotsup}.
+
+send_by_name(Call, Id, Fd, Offset, Length) ->
+    try path(prim_file:get_handle(Fd)) of
+        Path ->
             case Call({sendfile, Id, Path, Offset, Length}) of
                 {error, Reason} when Reason =:= enoent; Reason =:= eacces;
                                      Reason =:= eperm; Reason =:= enotdir ->
                     send_chunks(Call, Id, Fd, Offset, Length, 0);
-                {error, closed} ->
-                    {error, closed};
                 Result ->
                     Result
-            end;
-        none ->
-            send_chunks(Call, Id, Fd, Offset, Length, 0);
-        {error, _} = Error ->
-            Error
+            end
+    catch
+        error:badarg -> {error, badarg}
     end.
 
-%% Modules of OTP for raw files other than prim_file hold one of that, or
-%% something that no descriptor shows, as a compressed file does.
-path(#file_descriptor{module = prim_file} = Fd) ->
-    try prim_file:get_handle(Fd) of
-        <<Number:32/native-signed>> ->
-            {ok, unicode:characters_to_binary(
-                   ["/proc/", os:getpid(), "/fd/", integer_to_list(Number)])};
-        _ ->
-            none
-    catch
-        error:_ -> {error, badarg}
-    end;
-path(#file_descriptor{module = raw_file_io_list, data = #file_descriptor{} = Fd}) ->
-    path(Fd);
-path(#file_descriptor{}) ->
-    none.
+path(<<Number:32/native-signed>>) ->
+    unicode:characters_to_binary(["/proc/", os:getpid(), "/fd/", integer_to_list(Number)]).
 
 send_chunks(Call, Id, Fd, Offset, Length, Sent) ->
     Size = case Length of
