@@ -80,23 +80,26 @@ func (w *world) stop() {
 	}
 }
 
-// do runs f on the Stack's goroutine and waits for it.
+// do runs f in the place of the Stack's goroutine, which waits meanwhile: so f may
+// also end the test.
 func (w *world) do(f func()) {
 	w.t.Helper()
-	done := make(chan struct{})
+	held, release := make(chan struct{}), make(chan struct{})
 	w.st.Post(func() {
-		defer close(done)
-		f()
+		close(held)
+		<-release
 	})
 	select {
-	case <-done:
+	case <-held:
 	case <-time.After(patience):
 		buf := make([]byte, 1<<16)
 		require.Fail(w.t, "the Stack hangs", "%s", buf[:runtime.Stack(buf, true)])
 	}
+	defer close(release)
+	f()
 }
 
-// on runs f on the Stack's goroutine and returns what it returns.
+// on runs f as do does, and returns what it returns.
 func on[T any](w *world, f func() T) T {
 	w.t.Helper()
 	var v T
@@ -104,7 +107,7 @@ func on[T any](w *world, f func() T) T {
 	return v
 }
 
-// until waits until f, on the Stack's goroutine, is true.
+// until waits until f, run as do does, is true.
 func (w *world) until(what string, f func() bool) {
 	w.t.Helper()
 	for end := time.Now().Add(patience); ; runtime.Gosched() {

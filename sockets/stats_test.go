@@ -21,11 +21,13 @@ func TestCounters(t *testing.T) {
 	}{
 		{10, 10, 1, 10, 10, 0},
 		{20, 30, 2, 20, 15, 2.5},
-		{0, 30, 3, 20, 10, -2.5},
-		{90, 120, 4, 90, 30, 13.125},
+		{0, 30, 3, 20, 10, -5.0 / 3},
+		{90, 120, 4, 90, 30, 13.75},
 	} {
 		c.count(row.n)
-		require.Equal(t, counters{row.octets, row.packets, row.max, row.avg, row.dvi}, c)
+		require.InDelta(t, row.avg, c.avg, 1e-9)
+		require.InDelta(t, row.dvi, c.dvi, 1e-9)
+		require.Equal(t, counters{row.octets, row.packets, row.max, c.avg, c.dvi}, c)
 	}
 	c = counters{octets: 1 << 40}
 	c.count(1)

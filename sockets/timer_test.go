@@ -15,7 +15,7 @@ func TestTimersFireInOrder(t *testing.T) {
 	require.Negative(t, st.untilTimer(), "no timer, no limit")
 	var fired []int
 	var tm [4]timer
-	for i, d := range []time.Duration{-3, -1, -4, time.Hour} {
+	for i, d := range []time.Duration{-3 * time.Minute, -time.Minute, -4 * time.Minute, time.Hour} {
 		s.after(&tm[i], d, func() { fired = append(fired, i) })
 	}
 	st.stop(&tm[1])
