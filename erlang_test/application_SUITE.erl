@@ -47,7 +47,8 @@
     install_covers_every_family/1,
     install_disturbs_nobody/1,
     uninstall_brings_stock_back/1,
-    distribution_starts_on_an_installed_node/1
+    distribution_starts_on_an_installed_node/1,
+    peer_over_tcp_starts_from_an_installed_node/1
 ]).
 
 %% Other ways in.
@@ -98,6 +99,7 @@ all() ->
         install_disturbs_nobody,
         uninstall_brings_stock_back,
         distribution_starts_on_an_installed_node,
+        peer_over_tcp_starts_from_an_installed_node,
         functions_of_this_module,
         default_module_of_the_node,
         transport_for_ssl,
@@ -464,6 +466,13 @@ distribution_starts_on_an_installed_node(_Config) ->
     ?assertEqual([lists:last(Nodes)], peer:call(Peer1, erlang, nodes, [])),
     peer:stop(Peer1),
     peer:stop(Peer2).
+
+%% `peer' accepts beneath `gen_tcp', and gets a port.
+peer_over_tcp_starts_from_an_installed_node(_Config) ->
+    ok = gentcp:install(),
+    {ok, Peer, _} = peer:start(#{connection => 0}),
+    ?assertEqual([1, 2, 3], peer:call(Peer, lists, seq, [1, 3])),
+    ok = peer:stop(Peer).
 
 %%
 %% Other ways in

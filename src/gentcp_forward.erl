@@ -6,9 +6,10 @@
 %% a copy of the stock module under another name. All else goes to the copy,
 %% since only port sockets come here with it.
 %%
-%% Calls that are not of `gen_tcp' stay with the copy too. They are those of
-%% the distribution, which needs ports: it listens in the process `net_kernel' and
-%% connects with three arguments where `gen_tcp' gives four or a map.
+%% What OTP itself does with ports stays with the copy too. That is the
+%% distribution, which listens in the process `net_kernel' and connects with three
+%% arguments where `gen_tcp' gives four or a map, and `peer', which has its
+%% listen socket accept through `prim_inet'.
 %% @private
 -module(gentcp_forward).
 
@@ -31,10 +32,13 @@ connect(Address, Port, Opts, Timeout) ->
 
 -spec listen(term(), term()) -> term().
 listen(Port, Opts) ->
-    case whereis(net_kernel) =:= self() of
+    case needs_ports() of
         true -> opened((stock()):listen(Port, Opts));
         false -> opened((gentcp_install:opener(?MODULE)):listen(Port, Opts))
     end.
+
+needs_ports() ->
+    whereis(net_kernel) =:= self() orelse get('$initial_call') =:= {peer, init, 1}.
 
 -spec fdopen(term(), term()) -> term().
 fdopen(Fd, Opts) ->
