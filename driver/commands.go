@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -363,6 +364,7 @@ func (d *Session) cmdSockets(c *portproto.Command) error {
 	return d.value(c, func(b []byte) []byte {
 		var ids []int64
 		d.stack.Sockets(func(s *sockets.Socket) { ids = append(ids, int64(s.ID())) })
+		slices.Sort(ids)
 		if len(ids) > 0 {
 			b = etf.AppendListHeader(b, len(ids))
 			for _, id := range ids {
