@@ -72,7 +72,7 @@ func (a Addr) sockaddr(f Family) (unix.Sockaddr, error) {
 	default:
 		path := a.Path
 		if strings.HasPrefix(path, "@") {
-			// The unix package reads a leading @ as an abstract name.
+			// The unix package reads a leading @ as an abstract name; addrOf takes this off.
 			path = "./" + path
 		}
 		if len(path) > 1 && path[0] == 0 {
@@ -95,6 +95,9 @@ func addrOf(sa unix.Sockaddr) Addr {
 		}
 		if strings.HasPrefix(path, "@") {
 			path = "\x00" + path[1:]
+		}
+		if strings.HasPrefix(path, "./@") {
+			path = path[2:]
 		}
 		return Addr{Family: Local, Path: path}
 	}

@@ -204,7 +204,7 @@ func (s *Socket) finish(reason error, flush bool) {
 	s.state = gone
 	delete(s.st.sockets, s.id)
 	if s.listener != nil {
-		s.listener.end()
+		s.listener.end(s.st)
 	}
 	if d := s.dial; d != nil {
 		s.dial = nil

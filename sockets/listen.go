@@ -311,10 +311,11 @@ func (s *Socket) Return() {
 }
 
 // end answers the acceptors of a listener that has gone, and resets what was returned.
-func (l *listener) end() {
+func (l *listener) end(st *Stack) {
 	acceptors, returned := l.acceptors, l.returned
 	l.acceptors, l.returned = nil, nil
 	for _, a := range acceptors {
+		st.stop(&a.timer)
 		a.done.Opened(nil, ErrClosed)
 	}
 	for _, c := range returned {

@@ -75,7 +75,7 @@ var optionRows = map[string]optionRow{
 	"keepidle":            {set: Option{Int: 70}},
 	"keepintvl":           {set: Option{Int: 20}},
 	"user_timeout":        {initial: 0, set: Option{Int: 3000}},
-	"multicast_ttl":       {initial: 1, set: Option{Int: 5}},
+	"multicast_ttl":       {initial: 1, set: Option{Int: 5}, get: 1}, // streams refuse it, silently
 	"multicast_loop":      {initial: 1, set: Option{Int: 0}},
 }
 
