@@ -292,10 +292,29 @@ frame(Frame, State) ->
             State1#state{owed = Owed}
     end.
 
+messages([{tcp, Id, _} = First | [{tcp, Id, _} | _] = Rest], Size,
+         #state{sockets = Sockets, credit = Credit} = State) ->
+    case Sockets of
+        #{Id := #socket{term = S, owner = Owner, held = none, slot = Slot}} ->
+            case gentcp_credit:activity(Credit, Slot, Id) of
+                once -> messages(Rest, Size, message(First, Size, State));
+                _ -> messages(run(Id, S, Owner, Size, [First | Rest]), Size, State)
+            end;
+        #{} ->
+            messages(Rest, Size, message(First, Size, State))
+    end;
 messages([Message | Rest], Size, State) ->
     messages(Rest, Size, message(Message, Size, State));
 messages([], _Size, State) ->
     State.
+
+%% Under load most packets come in runs for one socket, of which nothing need be
+%% looked up again.
+run(Id, S, Owner, Size, [{tcp, Id, Data} | Rest]) ->
+    Owner ! {tcp, S, part(Data, Size)},
+    run(Id, S, Owner, Size, Rest);
+run(_Id, _S, _Owner, _Size, Rest) ->
+    Rest.
 
 message({tcp, Id, Data}, Size, State) ->
     packet(Id, {tcp, Id, part(Data, Size)}, State);

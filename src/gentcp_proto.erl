@@ -21,6 +21,7 @@
 
 %% Tags of the external term format.
 -define(MAGIC, 131).
+-define(SMALL_INTEGER_EXT, 97).
 -define(INTEGER_EXT, 98).
 -define(SMALL_TUPLE_EXT, 104).
 -define(NIL_EXT, 106).
@@ -180,10 +181,49 @@ messages(N, <<?SMALL_TUPLE_EXT, 4, ?SMALL_ATOM_UTF8_EXT, 6, "credit", ?INTEGER_E
 messages(N, <<?SMALL_TUPLE_EXT, 3, ?SMALL_ATOM_UTF8_EXT, 4, "data", ?INTEGER_EXT, Id:32,
               ?BINARY_EXT, Size:32, Data:Size/binary, Rest/binary>>) ->
     [{data, Id, Data} | messages(N - 1, Rest)];
+messages(N, <<?SMALL_TUPLE_EXT, 3, ?SMALL_ATOM_UTF8_EXT, 4, "http", ?INTEGER_EXT, Id:32,
+              Rest/binary>>) ->
+    case http(Rest) of
+        {Item, Rest1} -> [{http, Id, Item} | messages(N - 1, Rest1)];
+        other -> binary_to_term(<<?MAGIC, ?LIST_EXT, N:32, ?SMALL_TUPLE_EXT, 3,
+                                  ?SMALL_ATOM_UTF8_EXT, 4, "http", ?INTEGER_EXT, Id:32,
+                                  Rest/binary>>)
+    end;
 messages(0, <<?NIL_EXT>>) ->
     [];
 messages(N, Rest) ->
     binary_to_term(<<?MAGIC, ?LIST_EXT, N:32, Rest/binary>>).
+
+%% The items of http_bin that nearly every request is made of. What they hold is
+%% short, and copied so that it does not keep the frame.
+http(<<?SMALL_TUPLE_EXT, 5, ?SMALL_ATOM_UTF8_EXT, 11, "http_header",
+       ?SMALL_INTEGER_EXT, Bit, ?SMALL_ATOM_UTF8_EXT, Size, Field:Size/binary,
+       ?BINARY_EXT, OrigSize:32, Orig:OrigSize/binary,
+       ?BINARY_EXT, ValueSize:32, Value:ValueSize/binary, Rest/binary>>) ->
+    {{http_header, Bit, binary_to_atom(Field, utf8), binary:copy(Orig), binary:copy(Value)},
+     Rest};
+http(<<?SMALL_TUPLE_EXT, 5, ?SMALL_ATOM_UTF8_EXT, 11, "http_header",
+       ?SMALL_INTEGER_EXT, Bit, ?BINARY_EXT, Size:32, Field:Size/binary,
+       ?BINARY_EXT, OrigSize:32, Orig:OrigSize/binary,
+       ?BINARY_EXT, ValueSize:32, Value:ValueSize/binary, Rest/binary>>) ->
+    {{http_header, Bit, binary:copy(Field), binary:copy(Orig), binary:copy(Value)}, Rest};
+http(<<?SMALL_TUPLE_EXT, 4, ?SMALL_ATOM_UTF8_EXT, 12, "http_request",
+       ?SMALL_ATOM_UTF8_EXT, Size, Method:Size/binary,
+       ?SMALL_TUPLE_EXT, 2, ?SMALL_ATOM_UTF8_EXT, 8, "abs_path",
+       ?BINARY_EXT, PathSize:32, Path:PathSize/binary,
+       ?SMALL_TUPLE_EXT, 2, ?SMALL_INTEGER_EXT, Major, ?SMALL_INTEGER_EXT, Minor,
+       Rest/binary>>) ->
+    {{http_request, method(Method), {abs_path, binary:copy(Path)}, {Major, Minor}}, Rest};
+http(<<?SMALL_ATOM_UTF8_EXT, 8, "http_eoh", Rest/binary>>) ->
+    {http_eoh, Rest};
+http(_Other) ->
+    other.
+
+%% The port program writes as atoms only what it knows: seven methods, and some
+%% fifty header fields.
+method(<<"GET">>) -> 'GET';
+method(<<"POST">>) -> 'POST';
+method(Method) -> binary_to_atom(Method, utf8).
 
 %% @doc Who is waiting for the reply with a packed tag: an alias, and for a
 %% `recv' also the process and the socket.
