@@ -49,6 +49,9 @@ func readAddress(s *etf.Scanner, f sockets.Family) (a sockets.Addr, ok bool, err
 		default:
 			return a, false, bad("%s is no address", name)
 		}
+		if f == sockets.Local {
+			return a, false, bad("a local address is {local, Path}")
+		}
 		a.Family = f
 	} else {
 		a.IP, err = readIP(s)

@@ -31,8 +31,13 @@ func readList(s *etf.Scanner, f func(etf.RawTerm) error) error {
 	case etf.KindNil:
 		s.Nil()
 		return s.Err()
-	case etf.KindString:
-		return bad("a list of numbers where options are wanted")
+	case etf.KindString: // how the BEAM writes a list of small integers
+		for _, c := range s.String() {
+			if err := f(etf.AppendInt(nil, int64(c))); err != nil {
+				return err
+			}
+		}
+		return s.Err()
 	default:
 		n = s.ListHeader()
 	}
@@ -164,10 +169,9 @@ func readInt(s *etf.Scanner, to *int64) bool {
 	if s.Err() != nil {
 		return false
 	}
-	low := new(big.Int).And(n, big.NewInt(math.MaxInt32))
-	*to = low.Int64()
+	*to = new(big.Int).And(n, big.NewInt(math.MaxUint32)).Int64()
 	if n.Sign() < 0 {
-		*to = -max(*to, 1)
+		*to -= 1 << 32 // the sign is looked at, too
 	}
 	return true
 }
