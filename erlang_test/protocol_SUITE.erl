@@ -1,0 +1,164 @@
+%% @doc The Erlang twin of portproto: what it writes by hand is what
+%% `term_to_binary/1' would have written, what it takes apart by hand is what
+%% `binary_to_term/1' gives, and both are what the examples of the protocol say.
+-module(protocol_SUITE).
+
+-include_lib("stdlib/include/assert.hrl").
+
+-export([all/0, suite/0]).
+-export([
+    examples_of_the_document/1,
+    frames_of_any_mix/1,
+    commands_are_terms/1,
+    options_have_one_form/1
+]).
+
+-define(MAX_SMALL_ID, 16#7FFFFFFF).
+
+suite() ->
+    [{timetrap, {seconds, 30}}].
+
+all() ->
+    [examples_of_the_document, frames_of_any_mix, commands_are_terms, options_have_one_form].
+
+%% The file from which the document and the Go tests are made.
+examples_of_the_document(_Config) ->
+    {ok, Text} = file:read_file(do_find("portproto/testdata/messages.txt")),
+    Examples = [do_example(Line) || Line <- string:lexemes(Text, "\n"), hd(binary_to_list(Line)) =/= $#],
+    ?assert(length(Examples) > 50),
+    [begin
+         ?assertEqual({Name, Term}, {Name, binary_to_term(Frame)}),
+         Direction =:= $> orelse ?assertEqual({Name, Term}, {Name, gentcp_proto:decode(Frame)})
+     end || {Name, Direction, Term, Frame} <- Examples],
+    ok.
+
+%% Fixed and other shapes behind each other, with ids of all sizes.
+frames_of_any_mix(_Config) ->
+    Seed = rand:seed(exsss),
+    ct:log("seed ~p", [Seed]),
+    [begin
+         Messages = [do_message(rand:uniform(9)) || _ <- lists:seq(1, rand:uniform(8))],
+         Frame = iolist_to_binary([131, 108, <<(length(Messages)):32>>,
+                                   [do_octets(M) || M <- Messages], 106]),
+         %% The frame is well made, and read alike.
+         Messages = binary_to_term(Frame),
+         ?assertEqual(Messages, gentcp_proto:decode(Frame))
+     end || _ <- lists:seq(1, 5000)],
+    ok.
+
+commands_are_terms(_Config) ->
+    Ref = make_ref(),
+    Self = self(),
+    Ids = [1, 255, 256, ?MAX_SMALL_ID, ?MAX_SMALL_ID + 1, 1 bsl 40],
+    Datas = ["", "hello", [<<"hel">>, [[$l], <<"o">>]], binary:copy(<<"x">>, 100_000)],
+    [begin
+         Size = iolist_size(Data),
+         Bytes = iolist_to_binary(Data),
+         Key = erlang:unique_integer([positive]),
+         Packed = term_to_binary(Ref),
+         Send = {send, Id, Bytes},
+         Part = {send_part, Id, Key, 300_000, Bytes},
+         ?assertEqual(Send, do_term(gentcp_proto:send(Id, Size, Data))),
+         ?assertEqual(Send, do_term(gentcp_proto:cast({send, Id, Size, Data}))),
+         ?assertEqual({call, Packed, Send}, do_term(gentcp_proto:call(Ref, {send, Id, Size, Data}))),
+         ?assertEqual(Part, do_term(gentcp_proto:cast({send_part, Id, Key, 300_000, Size, Data}))),
+         ?assertEqual({call, Packed, Part},
+                      do_term(gentcp_proto:call(Ref, {send_part, Id, Key, 300_000, Size, Data})))
+     end || Id <- Ids, Data <- Datas],
+    [begin
+         Recv = {recv, Id, Length, Timeout},
+         {call, Tag, Recv} = do_term(gentcp_proto:call(Ref, Recv)),
+         ?assertEqual({Ref, Self, Id}, gentcp_proto:caller(Tag))
+     end || Id <- Ids, Length <- [0, 1, 16#4000000, 1 bsl 31, 1 bsl 70],
+            Timeout <- [infinity, 0, 5000, ?MAX_SMALL_ID, 1 bsl 31, 1 bsl 64]],
+    {call, Tag, {close, 7}} = do_term(gentcp_proto:call(Ref, {close, 7})),
+    ?assertEqual(Ref, gentcp_proto:caller(Tag)),
+    ?assertEqual({call, 12, ping}, do_term(gentcp_proto:router_call(12, ping))),
+    Release = list_to_integer(erlang:system_info(otp_release)),
+    ?assertMatch({hello, 1, #{window := 1000, send_credit := true, otp := Release, os_pid := _}},
+                 do_term(gentcp_proto:hello(1000))).
+
+options_have_one_form(_Config) ->
+    ?assertEqual([{raw, 1, 9, <<1>>}, {raw, 1, 9, <<2>>}, {netns, <<"/ns">>}, {netns, <<"/ns">>},
+                  {netns, foo}, binary, {active, false}],
+                 gentcp_proto:options([{raw, {1, 9, <<1>>}}, {raw, 1, 9, <<2>>}, {netns, "/ns"},
+                                       {netns, <<"/ns">>}, {netns, foo}, binary,
+                                       {active, false}])),
+    ?assertError({bad_generator, foo}, gentcp_proto:options(foo)).
+
+%%
+%% Helpers
+%%
+
+do_term(Frame) ->
+    binary_to_term(iolist_to_binary(Frame)).
+
+do_example(Line) ->
+    [Name, <<Direction, " ", Term/binary>>, Hex] = binary:split(Line, <<"\t">>, [global]),
+    {ok, Tokens, _} = erl_scan:string(binary_to_list(Term) ++ "."),
+    {ok, Value} = erl_parse:parse_term(Tokens),
+    <<Size:32, Frame:Size/binary>> = do_unhex(Hex),
+    {Name, Direction, Value, Frame}.
+
+do_unhex(Hex) ->
+    << <<(binary_to_integer(Octet, 16))>> || <<Octet:2/binary>> <= Hex >>.
+
+do_message(1) -> {tcp, do_id(), do_data()};
+do_message(2) -> {data, do_id(), do_data()};
+do_message(3) -> {reply, do_data(), {ok, do_data()}};
+do_message(4) -> {reply, do_data(), ok};
+do_message(5) -> {credit, do_id(), rand:uniform(1000), rand:uniform(?MAX_SMALL_ID)};
+do_message(6) -> {http, do_id(), do_item(rand:uniform(5))};
+do_message(7) -> {reply, rand:uniform(1000), {error, lists:nth(rand:uniform(2), [closed, timeout])}};
+do_message(8) -> {tcp, do_id(), binary_to_list(do_data())};
+do_message(9) -> lists:nth(rand:uniform(4), [{gone, do_id(), normal}, {tcp_closed, do_id()},
+                                             {reply, do_data(), {ok, [{active, once}]}},
+                                             {ssl_tls, do_id(), 22, {3, 3}, do_data()}]).
+
+do_item(1) -> {http_header, 14, 'Host', <<"host">>, do_data()};
+do_item(2) -> {http_header, 0, <<"X-Own">>, <<"x-own">>, do_data()};
+do_item(3) -> {http_request, 'GET', {abs_path, do_data()}, {1, 1}};
+do_item(4) -> {http_response, {1, 1}, 200, do_data()};
+do_item(5) -> http_eoh.
+
+do_id() ->
+    lists:nth(rand:uniform(4), [1, 200, 70_000, ?MAX_SMALL_ID]).
+
+do_data() ->
+    rand:bytes(rand:uniform(100) - 1).
+
+%% As PROTOCOL.md section 5.1 fixes it: ids are always INTEGER_EXT, atoms
+%% SMALL_ATOM_UTF8_EXT.
+do_octets({credit, Id, Octets, Window}) ->
+    [104, 4, do_atom(credit), <<98, Id:32, 98, Octets:32, 98, Window:32>>];
+do_octets({Name, Id, Data}) when Name =:= tcp, is_binary(Data); Name =:= data ->
+    [104, 3, do_atom(Name), <<98, Id:32>>, do_ext(Data)];
+do_octets({http, Id, Item}) ->
+    [104, 3, do_atom(http), <<98, Id:32>>, do_ext(Item)];
+do_octets({reply, Tag, Result}) ->
+    [104, 3, do_atom(reply), do_ext(Tag), do_ext(Result)];
+do_octets(Message) ->
+    do_ext(Message).
+
+do_ext(Atom) when is_atom(Atom) ->
+    do_atom(Atom);
+do_ext(Tuple) when is_tuple(Tuple) ->
+    [104, tuple_size(Tuple) | [do_ext(Element) || Element <- tuple_to_list(Tuple)]];
+do_ext(Term) ->
+    <<131, Ext/binary>> = term_to_binary(Term),
+    Ext.
+
+do_atom(Atom) ->
+    Text = atom_to_binary(Atom, utf8),
+    [119, byte_size(Text), Text].
+
+%% A file of the repository, which is above the place where the suites run.
+do_find(Name) ->
+    do_find(Name, filename:absname(filename:dirname(code:which(gentcp)))).
+
+do_find(Name, Dir) ->
+    File = filename:join(Dir, Name),
+    case filelib:is_regular(File) of
+        true -> File;
+        false when Dir =/= "/" -> do_find(Name, filename:dirname(Dir))
+    end.
