@@ -58,6 +58,7 @@ type parser struct {
 	text  string
 	off   int
 	depth int
+	sized int // bytes that the sizes of binaries' segments have asked for
 }
 
 // A parser fails by panicking with a *SyntaxError, which does not leave this

@@ -9,6 +9,10 @@ import (
 	"unicode/utf8"
 )
 
+// maxSized bounds what a few characters such as <<0:999999999>> make, in all
+// binaries of a text together.
+const maxSized = 1 << 20
+
 // segment is what a part of <<...>> says after its value.
 type segment struct {
 	kind   string // integer, float, utf8, utf16 or utf32
@@ -125,8 +129,8 @@ func (p *parser) write(w *bitWriter, start int, value Term, s segment) {
 		if s.size < 0 {
 			size = 8
 		}
-		if size > 8*DefaultMaxInflated || len(w.data)+size/8 > DefaultMaxInflated {
-			p.failAt(start, "a binary of more than %d bytes", DefaultMaxInflated)
+		if p.sized += size / 8; p.sized > maxSized+8*len(p.text) {
+			p.failAt(start, "sizes that ask for more than %d bytes", maxSized)
 		}
 		w.integer(i, size, s.little)
 		return
@@ -182,6 +186,10 @@ func (w *bitWriter) ordered(b []byte, little bool) {
 }
 
 func (w *bitWriter) bytes(b []byte) {
+	if w.used%8 == 0 {
+		w.data = append(w.data, b...)
+		return
+	}
 	for _, c := range b {
 		w.bits(c, 8)
 	}
@@ -226,11 +234,9 @@ func (w *bitWriter) integer(i *big.Int, size int, little bool) {
 		}
 		return
 	}
-	for k, c := range b {
-		if k == 0 && odd > 0 {
-			w.bits(c, odd)
-		} else {
-			w.bits(c, 8)
-		}
+	if odd > 0 {
+		w.bits(b[0], odd)
+		b = b[1:]
 	}
+	w.bytes(b)
 }

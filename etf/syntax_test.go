@@ -130,7 +130,7 @@ var unparsed = []struct{ text, err string }{
 	{"<<X>>", "line 1, column 3: 'X' where a number or a string belongs"},
 	{"<<1/binary>>", "line 1, column 5: the type binary is not read"},
 	{"<<1:4294967296>>", "line 1, column 5: 4294967296 is too large for a size"},
-	{"<<0:2000000000>>", "line 1, column 3: a binary of more than 16777216 bytes"},
+	{"<<0:2000000000>>", "line 1, column 3: sizes that ask for more than 1048576 bytes"},
 	{"<<1.5:17/float>>", "line 1, column 3: a float segment of 17 bits"},
 	{"<<1/unit:8>>", "line 1, column 11: a unit needs a size"},
 	{"'" + strings.Repeat("a", 256) + "'", "line 1, column 1: an atom of 256 characters: over the limit"},
