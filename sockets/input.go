@@ -255,7 +255,7 @@ func (s *Socket) hasRead(n, limit int, err error) bool {
 // drained notes that a short read has emptied the kernel's buffer: the next octet, or
 // the end of the stream if it has not been told of yet, makes a new event.
 func (s *Socket) drained(short bool) {
-	s.canRead = !short || s.peerEnded
+	s.canRead = !short || s.peerEnded || s.urgent
 }
 
 func (s *Socket) readLimit() int {

@@ -13,8 +13,16 @@ import (
 // systems, so the descriptor finds it.
 type poller struct {
 	fd     int
-	tokens map[int]token
+	tokens map[int]registration
 	events [128]unix.Kevent_t
+	round  uint64
+}
+
+// registration is of the round of wait in which it was made: what that round has fetched
+// is about another socket, which had the same descriptor.
+type registration struct {
+	token
+	round uint64
 }
 
 func newPoller() (*poller, error) {
@@ -23,7 +31,7 @@ func newPoller() (*poller, error) {
 		return nil, err
 	}
 	unix.CloseOnExec(fd)
-	return &poller{fd: fd, tokens: make(map[int]token)}, nil
+	return &poller{fd: fd, tokens: make(map[int]registration)}, nil
 }
 
 func (p *poller) close() error { return unix.Close(p.fd) }
@@ -43,7 +51,7 @@ func (p *poller) add(fd int, t token, on trigger) error {
 		// The reading end of a pipe has no write filter: that is no failure.
 		_, _ = unix.Kevent(p.fd, changes[1:], nil, nil)
 	}
-	p.tokens[fd] = t
+	p.tokens[fd] = registration{t, p.round}
 	return nil
 }
 
@@ -62,6 +70,7 @@ func (p *poller) wait(timeout time.Duration, ready func(token, readiness)) error
 		t := unix.NsecToTimespec(int64(timeout))
 		ts = &t
 	}
+	p.round++
 	n, err := unix.Kevent(p.fd, nil, p.events[:], ts)
 	if err != nil {
 		if err == unix.EINTR {
@@ -72,7 +81,7 @@ func (p *poller) wait(timeout time.Duration, ready func(token, readiness)) error
 	for i := range p.events[:n] {
 		ev := &p.events[i]
 		t, ok := p.tokens[int(ev.Ident)]
-		if !ok {
+		if !ok || t.round == p.round {
 			continue
 		}
 		var r readiness
@@ -88,7 +97,7 @@ func (p *poller) wait(timeout time.Duration, ready func(token, readiness)) error
 		if ev.Flags&unix.EV_EOF != 0 && ev.Fflags != 0 {
 			r |= hungUp | readable | writable
 		}
-		ready(t, r)
+		ready(t.token, r)
 	}
 	return nil
 }

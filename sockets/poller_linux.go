@@ -28,7 +28,7 @@ func (p *poller) close() error { return unix.Close(p.fd) }
 func (p *poller) add(fd int, t token, on trigger) error {
 	ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: t.index, Pad: t.generation}
 	if on == edges {
-		ev.Events |= unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET
+		ev.Events |= unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLPRI | unix.EPOLLET
 	}
 	return unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, fd, &ev)
 }
@@ -60,6 +60,9 @@ func (p *poller) wait(timeout time.Duration, ready func(token, readiness)) error
 		}
 		if ev.Events&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 			r |= writable
+		}
+		if ev.Events&unix.EPOLLPRI != 0 {
+			r |= urgent
 		}
 		if ev.Events&unix.EPOLLRDHUP != 0 {
 			r |= peerClosed

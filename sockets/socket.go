@@ -46,6 +46,7 @@ type Socket struct {
 	delivering bool   // a callback is being called with a packet
 	room       []byte // what in was cut from, if it came from the Stack
 	recv       receiver
+	urgent     bool    // the peer sends urgent data: a short read says nothing
 	peerEnded  bool    // the poller has told of the end of the stream
 	readEnded  bool    // the end of the stream has been told; only calls look again
 	closedTold bool    // Closed has been told
@@ -171,6 +172,9 @@ func (s *Socket) ready(r readiness) {
 	}
 	if r&writable != 0 {
 		s.canWrite = true
+	}
+	if r&urgent != 0 {
+		s.urgent = true
 	}
 	if r&(peerClosed|hungUp) != 0 && s.state == connected {
 		s.peerEnded = true

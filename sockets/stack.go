@@ -62,6 +62,7 @@ const (
 	writable
 	peerClosed // the peer has shut down its writing side
 	hungUp     // the connection is gone in both directions
+	urgent     // there is urgent data, before which reads end short
 )
 
 // token names a registered descriptor; the generation tells an event that was
