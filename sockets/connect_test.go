@@ -19,7 +19,7 @@ func refusing(t *testing.T, w *world, f Family) Addr {
 // unanswered is the address of a listener whose backlog is full, so that the kernel
 // answers no connection any longer.
 func unanswered(t *testing.T) Addr {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = unix.Close(fd) })
 	require.NoError(t, unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
@@ -136,7 +136,7 @@ func TestFdOpen(t *testing.T) {
 
 func TestFdOpenOfASocketThatIsNotConnected(t *testing.T) {
 	w := newWorld(t, Config{})
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
 	require.NoError(t, err)
 	var s *Socket
 	w.do(func() {

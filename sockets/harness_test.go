@@ -216,11 +216,24 @@ func (r *recorder) told(s *Socket) []string {
 	return append([]string{}, r.events[s.id]...)
 }
 
+// forget drops what has been told of s.
+func (r *recorder) forget(s *Socket) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.events, s.id)
+}
+
 // grants is the credit of s so far.
 func (r *recorder) grants(s *Socket) []grant {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return append([]grant{}, r.credit[s.id]...)
+}
+
+// onPacket sets what runs within Packet.
+func (w *world) onPacket(f func(s *Socket, p packet.Packet)) {
+	w.t.Helper()
+	w.do(func() { w.sink.onPacket = f })
 }
 
 // wait waits until ok is true of what the sink has been told.
@@ -530,8 +543,7 @@ func reset(t testing.TB, peer net.Conn) {
 	require.NoError(t, peer.Close())
 }
 
-func write(t testing.TB, peer net.Conn, data string) {
-	t.Helper()
+func write(t require.TestingT, peer net.Conn, data string) {
 	_, err := io.WriteString(peer, data)
 	require.NoError(t, err)
 }

@@ -253,7 +253,7 @@ func TestListenRefusals(t *testing.T) {
 
 func TestListenOnADescriptor(t *testing.T) {
 	w := newWorld(t, Config{})
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
 	require.NoError(t, err)
 	require.NoError(t, unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
 	var l *Socket
@@ -271,7 +271,7 @@ func TestListenOnADescriptor(t *testing.T) {
 
 func TestDescriptorOfAnotherFamilyIsRefusedAndClosed(t *testing.T) {
 	w := newWorld(t, Config{})
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
 	require.NoError(t, err)
 	w.do(func() {
 		_, err := w.st.Listen(Inet6, nil, Start{Fd: fd})

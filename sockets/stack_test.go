@@ -27,11 +27,11 @@ func TestMain(m *testing.M) {
 func TestEchoOverAllFamilies(t *testing.T) {
 	overFamilies(t, func(t *testing.T, w *world, f Family) {
 		client, server := w.pair(f, mode(packet.Two))
-		w.sink.onPacket = func(s *Socket, p packet.Packet) {
+		w.onPacket(func(s *Socket, p packet.Packet) {
 			if s == server {
 				s.Send(p.Data)
 			}
-		}
+		})
 		require.NoError(t, w.send(client, "one"))
 		require.NoError(t, w.send(client, "two"))
 		w.expect(client, "packet one", "packet two")
@@ -69,7 +69,8 @@ func TestPostAfterTheEndDoesNothing(t *testing.T) {
 	w.stop()
 	// The descriptors of the wake-up pipe may be somebody else's by now.
 	var fds [2]int
-	require.NoError(t, unix.Pipe2(fds[:], unix.O_NONBLOCK))
+	require.NoError(t, unix.Pipe(fds[:]))
+	require.NoError(t, unix.SetNonblock(fds[0], true))
 	defer func() { _ = unix.Close(fds[0]); _ = unix.Close(fds[1]) }()
 	w.st.Post(func() { t.Error("a post ran after the end") })
 	_, err := unix.Read(fds[0], make([]byte, 1))
