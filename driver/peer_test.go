@@ -274,7 +274,7 @@ func (p *peer) until(last string) []string {
 	}
 }
 
-// accept is the other end of a connection of the session, with nothing of ours on it.
+// outside is the other end of a connection of the session, with nothing of ours on it.
 func (p *peer) outside(options string) (id int, conn *net.TCPConn) {
 	p.t.Helper()
 	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -290,9 +290,9 @@ func (p *peer) outside(options string) (id int, conn *net.TCPConn) {
 // full is a connection whose output queue is above its high watermark, and the call that waits for it.
 func (p *peer) full(tag string) (id int, conn *net.TCPConn) {
 	p.t.Helper()
-	id, conn = p.outside("[{active, false}, {sndbuf, 4096}]")
-	megabytes := make([]byte, 16<<20)
-	p.write(framed(sendCommand(p.t, "first", id, megabytes)))
+	id, conn = p.outside("[{active, false}]")
+	more := make([]byte, 24<<20) // than the kernel's buffers can hold
+	p.write(framed(sendCommand(p.t, "first", id, more)))
 	p.expect("{reply, first, ok}")
 	p.write(framed(sendCommand(p.t, tag, id, []byte("behind"))))
 	require.Empty(p.t, p.alive(), "the send does not wait")
