@@ -95,7 +95,9 @@ do_term(Frame) ->
 
 do_example(Line) ->
     [Name, <<Direction, " ", Term/binary>>, Hex] = binary:split(Line, <<"\t">>, [global]),
-    {ok, Tokens, _} = erl_scan:string(binary_to_list(Term) ++ "."),
+    %% Atoms only: `maybe' has become a word of the language.
+    {ok, Tokens, _} = erl_scan:string(binary_to_list(Term) ++ ".", 1,
+                                      [{reserved_word_fun, fun(_) -> false end}]),
     {ok, Value} = erl_parse:parse_term(Tokens),
     <<Size:32, Frame:Size/binary>> = do_unhex(Hex),
     {Name, Direction, Value, Frame}.
