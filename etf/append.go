@@ -12,8 +12,8 @@ import (
 // longer slice, as append does. None checks its arguments: what a caller may
 // get wrong is written with each. [Append] is the one that checks.
 
-// text is what atoms, binaries and strings are made from.
-type text interface{ ~string | ~[]byte }
+// Text is what atoms, binaries and strings are made from.
+type Text interface{ ~string | ~[]byte }
 
 // AppendVersion starts a term that stands alone.
 func AppendVersion(dst []byte) []byte { return append(dst, Version) }
@@ -43,7 +43,7 @@ func AppendMapHeader(dst []byte, pairs int) []byte {
 
 // AppendAtom adds an atom as SMALL_ATOM_UTF8_EXT, or ATOM_UTF8_EXT if it
 // takes more than 255 bytes. name must be UTF-8 of at most 255 characters.
-func AppendAtom[T text](dst []byte, name T) []byte {
+func AppendAtom[T Text](dst []byte, name T) []byte {
 	if len(name) < 256 {
 		dst = append(dst, byte(tagSmallAtomUTF8), byte(len(name)))
 	} else {
@@ -126,7 +126,7 @@ func AppendFloat(dst []byte, v float64) []byte {
 }
 
 // AppendBinary adds a binary.
-func AppendBinary[T text](dst []byte, data T) []byte {
+func AppendBinary[T Text](dst []byte, data T) []byte {
 	return append(AppendBinaryHeader(dst, len(data)), data...)
 }
 
@@ -138,7 +138,7 @@ func AppendBinaryHeader(dst []byte, n int) []byte {
 
 // AppendString adds a list of bytes, in Erlang a string: NIL_EXT if it is
 // empty, STRING_EXT up to 65,535 bytes, LIST_EXT above.
-func AppendString[T text](dst []byte, s T) []byte {
+func AppendString[T Text](dst []byte, s T) []byte {
 	switch n := len(s); {
 	case n == 0:
 		return AppendNil(dst)

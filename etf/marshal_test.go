@@ -103,7 +103,7 @@ func TestMarshalAndBack(t *testing.T) {
 		{(*int)(nil), "undefined"}, {ptr(5), "5"}, {ptr(ptr("x")), `<<"x">>`},
 		{Atom("it's"), `'it\'s'`}, {String("abc"), `"abc"`}, {String(""), "[]"}, {List{Atom("a")}, "[a]"}, {Tuple{int64(1)}, "{1}"},
 		{Map{{Atom("a"), int64(1)}}, "#{a => 1}"}, {*bigOf("123456789012345678901234567890"), "123456789012345678901234567890"},
-		{bigOf("-5"), "-5"}, {Export{"m", "f", 1}, "fun m:f/1"}, {Bitstring{[]byte{0x80}, 1}, "<<1:1>>"},
+		{bigOf("-5"), "-5"}, {bigOf("-18446744073709551615"), "-18446744073709551615"}, {bigOf("-9223372036854775809"), "-9223372036854775809"}, {Export{"m", "f", 1}, "fun m:f/1"}, {Bitstring{[]byte{0x80}, 1}, "<<1:1>>"},
 		{inet{Host: "λ", Port: 80}, "{inet,[955],80}"}, {inet{Port: 1}, "{inet,[],1}"}, {bare{X: 1, Y: 2}, "{1,2}"},
 		{options{Active: true, Packet: 4}, "[{active,true},{packet,4}]"}, {binaryKeys{A: 1}, `#{<<"a">> => 1}`},
 		{celsius(21.5), "{celsius,21.5}"}, {map[string]celsius{"x": 1}, `#{<<"x">> => {celsius,1.0}}`},

@@ -349,3 +349,37 @@ func special(t Term, err error) bool {
 		return false
 	})
 }
+
+// erl_scan and erl_parse read the texts of syntax_test.go as the same terms.
+func TestBEAMParsesTheSameTexts(t *testing.T) {
+	b := startBEAM(t)
+	for _, c := range parsed {
+		text := strings.TrimSuffix(strings.TrimSpace(c.text), ".")
+		switch {
+		case strings.HasPrefix(text, "#") && !strings.HasPrefix(text, "#{"): // of our own
+			continue
+		case (strings.HasPrefix(text, "~") || text == "maybe") && (b.release < 27) == (text[0] == '~'): // since and until OTP 27
+			continue
+		case strings.Contains(text, "%"): // the oracle adds the dot on the same line
+			continue
+		}
+		var reply Term
+		b.ask(Tuple{Atom("parse"), text}, &reply)
+		if !assert.IsType(t, Tuple{}, reply, "%s: the BEAM cannot parse it", text) {
+			continue
+		}
+		term, err := Decode(reply.(Tuple)[1].([]byte))
+		require.NoError(t, err)
+		assert.True(t, Equal(c.term, term), "%s is %s in the BEAM", text, Format(term))
+	}
+	for _, text := range []string{
+		"", "{a", "[a|b,c]", "[1,]", "a b", "end", "37#1", "2#3", "1.0e999", "-a", "#{a := 1}", "#{a}", "X", "_", "f()", "<<X>>", "<<1/unit:8>>",
+		"<<1.5:17/float>>", "fun m:f", "a.b", "1__0", "1_", "\"\\x{110000}\"", "'abc", "<<1.5>>", "<<a>>", "{}}", "[,]", "<<-1/utf8>>", "<<1:8/utf8>>",
+	} {
+		_, err := Parse(text)
+		assert.Error(t, err, text)
+		var reply Term
+		b.ask(Tuple{Atom("parse"), text}, &reply)
+		assert.Equal(t, Atom("error"), reply, "%q", text)
+	}
+}
