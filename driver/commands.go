@@ -102,6 +102,8 @@ func (d *Session) dispatch(c *portproto.Command) error {
 	if string(name) == "send" && c.Arity == 3 { // before all others: this is the hot one
 		return d.cmdSend(c)
 	}
+	// What other commands find out, or let others find out, must not be overtaken by it.
+	d.stack.FlushCorked()
 	arity, ok := arities[string(name)]
 	if !ok {
 		return bad("unknown command %.64q", name)

@@ -260,6 +260,11 @@ func (st *Stack) Cork() { st.cork = true }
 // Uncork sends what has been gathered since Cork.
 func (st *Stack) Uncork() {
 	st.cork = false
+	st.FlushCorked()
+}
+
+// FlushCorked sends what has been gathered so far.
+func (st *Stack) FlushCorked() {
 	for i := 0; i < len(st.corked); i++ {
 		s := st.corked[i]
 		st.corked[i] = nil
