@@ -121,12 +121,18 @@ func (w *world) until(what string, f func() bool) {
 }
 
 // expire makes a timer that runs fire now.
-func (w *world) expire(tm *timer) {
+func (w *world) expire(which func() *timer) {
 	w.t.Helper()
 	w.do(func() {
+		tm := which()
 		require.NotZero(w.t, tm.index, "the timer does not run")
 		tm.s.after(tm, 0, tm.fire)
 	})
+}
+
+// sendTimeout is the timer of the sender that is blocked on s.
+func sendTimeout(s *Socket) func() *timer {
+	return func() *timer { return &s.blocked.timer }
 }
 
 func openDescriptors(t testing.TB) int {
@@ -304,7 +310,7 @@ func (w *world) answer() *answer { return &answer{w: w, ready: make(chan struct{
 func (a *answer) come() {
 	a.count++
 	if assert.Equal(a.w.t, 1, a.count, "times that a call was answered") {
-		close(a.ready)
+		defer close(a.ready)
 	}
 	if a.then != nil {
 		a.then(a)

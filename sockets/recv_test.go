@@ -428,12 +428,12 @@ func TestCloseFromWithinPacket(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, Config{})
 			s, peer := w.withPeer(Inet, passive, mode(packet.One))
-			w.onPacket(func(s *Socket, _ packet.Packet) { s.CloseNow() }
+			w.onPacket(func(s *Socket, _ packet.Packet) { s.CloseNow() })
 			write(t, peer, "\x01a\x01b")
 			w.arrived(s, 4)
 			if name == "buffered" {
 				w.do(func() { require.NoError(t, s.Unrecv([]byte("\x01x\x01y"))) })
-			})
+			}
 			require.NoError(t, w.set(s, activeTrue))
 			require.Len(t, w.sink.told(s), 2, "one packet, and the end")
 			require.Equal(t, "gone", w.sink.told(s)[1])
