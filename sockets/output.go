@@ -371,7 +371,8 @@ func (s *Socket) flushCork() {
 
 func writev(fd int, iov [][]byte) (int, error) {
 	if len(iov) == 1 {
-		return unix.Write(fd, iov[0])
+		n, err := unix.Write(fd, iov[0])
+		return max(n, 0), err
 	}
 	return iovec.Write(fd, iov)
 }
