@@ -243,8 +243,15 @@ func (b *builder) fill(t []Term) {
 			t[i] = int64(d[off+1]) // needs no room: the runtime has all bytes boxed
 			off += 2
 		case tagInteger:
-			t[i] = box(&ints, int64Word, int64(int32(be32(d[off+1:off+5]))))
+			v := int64(int32(be32(d[off+1 : off+5])))
 			off += 5
+			if len(ints) == 0 {
+				t[i] = v
+				continue
+			}
+			ints[0] = v
+			t[i] = boxed(int64Word, &ints[0])
+			ints = ints[1:]
 		default:
 			b.s.off, b.ints = off, ints
 			t[i] = b.term()

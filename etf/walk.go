@@ -61,8 +61,16 @@ func (w *walker) terms(off, n, depth int) int {
 		case tagSmallInteger:
 			size = 2
 		case tagInteger:
-			w.ints++
-			size = 5
+			start := off // and what is like it behind: lists of integers are long
+			for ; n > 0 && len(d)-off >= 5 && Tag(d[off]) == tagInteger; n-- {
+				off += 5
+			}
+			if off == start {
+				return w.short(off, 5)
+			}
+			w.ints += (off - start) / 5
+			n++ // which the loop counts once more
+			continue
 		case tagSmallAtomUTF8, tagAtomUTF8, tagSmallAtom, tagAtom, tagAtomCacheRef:
 			next := w.atom(off)
 			if next < 0 {
