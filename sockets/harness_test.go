@@ -519,7 +519,8 @@ func (w *world) pair(f Family, opts ...Option) (client, server *Socket) {
 	return client, server
 }
 
-// withPeer is a connection of a socket with a connection of Go's package net.
+// withPeer is a connection of a socket, which has small buffers, with a connection of Go's
+// package net.
 func (w *world) withPeer(f Family, opts ...Option) (s *Socket, peer net.Conn) {
 	w.t.Helper()
 	network := "tcp"
@@ -534,7 +535,7 @@ func (w *world) withPeer(f Family, opts ...Option) (s *Socket, peer net.Conn) {
 	if f != Local {
 		addr.Port = uint16(l.Addr().(*net.TCPAddr).Port)
 	}
-	a := w.startConnect(f, addr, -1, opts...)
+	a := w.startConnect(f, addr, -1, append([]Option{small}, opts...)...)
 	peer, err = l.Accept()
 	require.NoError(w.t, err)
 	w.t.Cleanup(func() { _ = peer.Close() })
@@ -603,8 +604,8 @@ func pattern(n int) string {
 	return string(b)
 }
 
-// small keeps the kernel's buffers small, so that little output fills them.
-var small = opt("sndbuf", 8<<10)
+// small keeps the kernel's buffer small, so that little output fills it.
+var small = opt("sndbuf", 64<<10)
 
 // fill makes s have output queued: a send of n octets, which the peer does not read and
 // which is more than the kernel takes.
@@ -616,8 +617,8 @@ func (w *world) fill(s *Socket, n int) string {
 	return data
 }
 
-// big is more than the kernel takes on any connection of the tests.
-const big = 12 << 20
+// big is more than the kernel takes of the output to a peer that does not read.
+const big = 1 << 20
 
 func isOneOf(err error, all ...error) bool {
 	for _, e := range all {
