@@ -131,7 +131,9 @@ func (r *commandReader) atEnd(err error) {
 	switch {
 	case err != nil:
 		r.d.stop(fmt.Errorf("driver: read stdin: %w", err))
-	case r.start != r.end || r.bulk.left > 0:
+	case r.bulk.left > 0:
+		r.d.stop(fmt.Errorf("%w: it ends within a frame, %d octets before its end", ErrStream, r.bulk.left))
+	case r.start != r.end:
 		r.d.stop(fmt.Errorf("%w: it ends within a frame, after %d octets of it", ErrStream, r.end-r.start))
 	default:
 		r.d.stop(nil)

@@ -64,24 +64,33 @@ func Run(cfg Config, stdin, stdout int) error {
 	d.stack = stack
 	d.in = commandReader{d: d, fd: stdin}
 	d.out = messageWriter{d: d, fd: stdout}
+	if d.err = d.watch(stdin, stdout); d.err == nil {
+		d.hello()
+	} else {
+		stack.Stop()
+	}
+	if err := stack.Run(); err != nil {
+		return fmt.Errorf("driver: %w", err)
+	}
+	return d.err
+}
+
+// watch begins to wait for the two descriptors.
+func (d *Session) watch(stdin, stdout int) error {
 	for _, fd := range []int{stdin, stdout} {
 		if err := unix.SetNonblock(fd, true); err != nil {
 			return fmt.Errorf("driver: make descriptor %d non-blocking: %w", fd, err)
 		}
 	}
 	enlargePipes(stdin, stdout)
-	if err := stack.WatchRead(stdin, d.in.ready); err != nil {
+	if err := d.stack.WatchRead(stdin, d.in.ready); err != nil {
 		return fmt.Errorf("driver: watch stdin, which must be a pipe, a socket or a terminal: %w", err)
 	}
-	if err := stack.WatchWrite(stdout, d.out.ready); err != nil {
+	if err := d.stack.WatchWrite(stdout, d.out.ready); err != nil {
 		return fmt.Errorf("driver: watch stdout, which must be a pipe, a socket or a terminal: %w", err)
 	}
-	stack.BeforeWait(d.out.flush)
-	d.hello()
-	if err := stack.Run(); err != nil {
-		return fmt.Errorf("driver: %w", err)
-	}
-	return d.err
+	d.stack.BeforeWait(d.out.flush)
+	return nil
 }
 
 func (d *Session) hello() {

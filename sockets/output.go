@@ -140,6 +140,9 @@ func (s *Socket) SendPart(key int64, total int, data []byte, done Completer) {
 	}
 }
 
+// Busy tells whether a call of send waits, so that others would have to wait behind it.
+func (s *Socket) Busy() bool { return s.blocked != nil }
+
 // SendReady is answered when a send would not be suspended.
 func (s *Socket) SendReady(done Completer) {
 	if s.state != connected || s.blocked == nil && s.partial == nil && len(s.suspended) == 0 {
