@@ -224,6 +224,8 @@ func (s *Socket) finish(reason error, flush bool) {
 	if !flush || !wasConnected || s.out.empty() || s.opts.lingerZero || s.hasFile() {
 		s.clearOutput()
 		s.release()
+	} else {
+		s.st.later(s) // the connection may have failed already
 	}
 	s.answerClosers()
 }
