@@ -130,7 +130,7 @@ defaults_of_a_connected_socket(_Config) ->
 bad_options_exit(_Config) ->
     {L, Port} = tcp_pairs:listen(),
     Accepted = [Option || Option <- [
-        {foo, bar}, foo, {active, maybe}, {active, 32768}, {nodelay, 7}, {packet, 17},
+        {foo, bar}, foo, {active, 'maybe'}, {active, 32768}, {nodelay, 7}, {packet, 17},
         {packet, foo}, {mode, foo}, {send_timeout, -1}, {buffer, foo}, {linger, true},
         {tos, foo}, {header, -1}, {ip, "127.0.0.1"}, {port, foo}, {port, 70000}, {port, -1},
         {backlog, 5}, {nopush, true}, {dontroute, true}, {ipv6_v6only, true}
@@ -295,7 +295,7 @@ sockaddr_map(_Config) ->
     {ok, {?LOOPBACK, Port}} = inet:peername(S2),
     [ok = gen_tcp:close(S) || S <- [S1, S2, A1, L]],
     {error, econnrefused} = gen_tcp:connect(Address, []),
-    {raised, exit, badarg} = outcome(fun() -> gen_tcp:connect(Address, [{active, maybe}]) end),
+    {raised, exit, badarg} = outcome(fun() -> gen_tcp:connect(Address, [{active, 'maybe'}]) end),
     {raised, error, badarg} = outcome(fun() -> gen_tcp:connect(Address, [], foo) end),
     ok.
 

@@ -111,7 +111,7 @@ option_lists_that_are_none(_Config) ->
 option_failures_are_einval(_Config) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     [{error, einval} = outcome(fun() -> inet:setopts(S, [Opt]) end)
-     || Opt <- [foo, {foo, 1}, {active, maybe}, {nodelay, 1}, {ttl, 0}, {tclass, 1},
+     || Opt <- [foo, {foo, 1}, {active, 'maybe'}, {nodelay, 1}, {ttl, 0}, {tclass, 1},
                 {active}, {active, true, 1}, "active", 17,
                 {bind_to_device, <<"nosuch">>}]],
     [{error, einval} = outcome(fun() -> inet:getopts(S, [Name]) end)

@@ -148,7 +148,7 @@ ports_and_service_names(_Config) ->
 %% is not for listen
 bad_listen_options_exit(_Config) ->
     Accepted = [Option || Option <- [
-        foo, {foo, 1}, {active, maybe}, {active, 32768}, {packet, 9}, {nodelay, 1},
+        foo, {foo, 1}, {active, 'maybe'}, {active, 32768}, {packet, 9}, {nodelay, 1},
         {line_delimiter, $;}, {nopush, true}, {dontroute, true}, {tos, foo}, {linger, 5},
         {port, 70000}, {port, foo}, {ip, "127.0.0.1"}, {ip, {127, 0, 0, 256}}
     ], outcome(fun() -> gen_tcp:listen(0, [Option]) end) =/= {raised, exit, badarg}],

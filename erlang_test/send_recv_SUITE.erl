@@ -629,7 +629,7 @@ fdopen_refusals(_Config) ->
     {C, Peer} = tcp_pairs:connect_to_peer([]),
     {ok, Fd} = socket:getopt(Peer, {otp, fd}),
     [{error, einval} = gen_tcp:fdopen(Fd, Opts)
-     || Opts <- [[foo], [{foo, bar}], [{active, maybe}], [{ttl, 0}], [inet6]]],
+     || Opts <- [[foo], [{foo, bar}], [{active, 'maybe'}], [{ttl, 0}], [inet6]]],
     ok = gen_tcp:send(C, "unharmed"),
     <<"unharmed">> = tcp_pairs:peer_recv(Peer, 8),
     ok = gen_tcp:close(C),
