@@ -57,7 +57,7 @@ func payloads() []payload {
 // heap of nothing the collector runs all the time.
 var ballast []byte
 
-const ballastSize = 16 << 20
+const ballastSize = 64 << 20
 
 func encoded(b *testing.B, t Term) []byte {
 	if ballast == nil {

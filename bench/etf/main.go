@@ -113,7 +113,7 @@ Decode with the option Alias, so that binaries and atoms point into the input;
 "append" is Append to a slice that is used again, Marshal makes a new one. A
 ratio below 1 is faster than the BEAM.
 
-The Go benchmarks hold 16 MB of memory, as a program that does more than decode
+The Go benchmarks hold 64 MB of memory, as a program that does more than decode
 would: with an empty heap, Go's collector runs without a pause.
 
 | payload | decode | decode, alias | BEAM decode | ratio, alias | target | append | Marshal | BEAM encode | ratio, append | target |
