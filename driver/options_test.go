@@ -258,7 +258,7 @@ func TestAddressesThatTheSystemRefuses(t *testing.T) {
 		fmt.Sprintf("{listen, inet, {loopback, %d}, []}", taken):                              "eaddrinuse",
 		"{listen, inet, {{192, 0, 2, 1}, 0}, []}":                                             "eaddrnotavail",
 		fmt.Sprintf("{connect, inet, {loopback, %d}, undefined, [], infinity}", nobody):       "econnrefused",
-		fmt.Sprintf("{connect, inet, {loopback, 1}, {{192, 0, 2, 1}, 0}, [], infinity}"):      "eaddrnotavail",
+		"{connect, inet, {loopback, 1}, {{192, 0, 2, 1}, 0}, [], infinity}":                   "eaddrnotavail",
 		fmt.Sprintf("{connect, local, {local, \"%s/nobody\"}, undefined, [], infinity}", dir): "enoent",
 		fmt.Sprintf("{listen, local, {local, \"%s/no/such\"}, []}", dir):                      "enoent",
 		"{listen, inet, {{0, 0, 0, 0, 0, 0, 0, 1}, 0}, []}":                                   "e[a-z]+",
@@ -267,8 +267,8 @@ func TestAddressesThatTheSystemRefuses(t *testing.T) {
 		"{listen, inet6, #{family => inet6, addr => {127, 0, 0, 1}}, []}":                     "e[a-z]+",
 		"{listen, inet, {local, \"/run/shop\"}, []}":                                          "e[a-z]+",
 		"{listen, inet, {loopback, 0}, [{fd, 0}]}":                                            "enotsup",
-		"{fdopen, inet, 0, []}":                                  "enotsup",
-		"{listen, inet, {loopback, 0}, [{netns, \"/no/such\"}]}": "enoent",
+		"{fdopen, inet, 0, []}":                                                               "enotsup",
+		"{listen, inet, {loopback, 0}, [{netns, \"/no/such\"}]}":                              "enoent",
 	} {
 		assert.Regexp(t, "^\\{error,"+want+"\\}$", p.call("%s", command), command)
 	}
