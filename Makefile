@@ -38,12 +38,12 @@ demo: build
 	@escript demo/demo.escript
 
 shell: build
-	@erl -pa _build/default/lib/gentcp/ebin -eval ' \
-	    ok = gentcp:install(), \
-	    io:format("gentcp is installed: every gen_tcp socket of this shell is one of its own. Try~n" \
-	              "  {ok, L} = gen_tcp:listen(0, [binary]), {ok, Port} = inet:port(L),~n" \
-	              "  {ok, C} = gen_tcp:connect(localhost, Port, [binary]), {ok, S} = gen_tcp:accept(L),~n" \
-	              "  gen_tcp:send(C, <<\"hello\">>), flush(), gentcp:i().~n")'
+	@erl -pa _build/default/lib/gentcp/ebin \
+	    -eval 'ok = gentcp:install().' \
+	    -eval 'io:format("gentcp is installed: every gen_tcp socket of this shell is one of its own. Try~n").' \
+	    -eval 'io:format("  {ok, L} = gen_tcp:listen(0, [binary]), {ok, Port} = inet:port(L),~n").' \
+	    -eval 'io:format("  {ok, C} = gen_tcp:connect(localhost, Port, [binary]), {ok, S} = gen_tcp:accept(L),~n").' \
+	    -eval 'io:format("  gen_tcp:send(C, <<\"hello\">>), flush(), gentcp:i().~n").'
 
 # All the steps below, one after the other, and a count of what passed.
 test:
