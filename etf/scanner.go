@@ -16,7 +16,9 @@ type RawTerm []byte
 
 // A Scanner reads terms from bytes one after another, by the calls that the
 // caller makes: TupleHeader, then its elements, and so on. Nothing is
-// allocated unless something is wrong.
+// allocated unless something is wrong, but by what makes a copy as its comment
+// says, and for a while by Raw and Skip over a map of more than 32 keys, to find
+// one that comes twice.
 //
 // The first failure sticks: what is read after it is zero, so that a whole
 // message can be read before one look at [Scanner.Err] or [Scanner.Finish].
@@ -257,8 +259,7 @@ func (s *Scanner) Uint() uint64 {
 	return v
 }
 
-// BigInt reads an integer of any size. It is the one method that allocates
-// for what it returns.
+// BigInt reads an integer of any size, and allocates it.
 func (s *Scanner) BigInt() *big.Int {
 	negative, v, mag := s.integer()
 	i := new(big.Int)
