@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -340,6 +341,9 @@ func TestMain(m *testing.M) {
 	warmUp()
 	goroutines, files := runtime.NumGoroutine(), openFiles()
 	code := m.Run()
+	if flag.Lookup("test.fuzz").Value.String() != "" {
+		os.Exit(code) // the fuzzer keeps things of its own
+	}
 	for limit := time.Now().Add(patience); code == 0; runtime.Gosched() {
 		if runtime.NumGoroutine() <= goroutines && openFiles() <= files {
 			break

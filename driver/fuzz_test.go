@@ -1,0 +1,103 @@
+package driver
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/gentcp/gentcp/etf"
+	"github.com/gentcp/gentcp/portproto"
+)
+
+// Whatever the frames are that a node sends, the session neither fails nor hangs: it answers
+// each call at most once, a ping behind them for sure, and it ends when stdin does.
+func FuzzSession(f *testing.F) {
+	for name, e := range readExamples(f) {
+		if e.toGo && name != "fdopen" {
+			f.Add(e.frame)
+		}
+	}
+	for _, r := range commandRows {
+		text := r.with(r.args, strings.NewReplacer("L", "1", "C", "2", "S", "3"))
+		f.Add(append(frameOf(f, "{call, 1, "+text+"}"), frameOf(f, text)...))
+	}
+	f.Fuzz(func(t *testing.T, stream []byte) {
+		var frames []byte
+		calls := map[string]int{}
+		for range 20 {
+			payload, n, err := portproto.NextFrame(stream, 1<<16)
+			if err != nil || payload == nil {
+				break
+			}
+			stream = stream[n:]
+			c, err := portproto.ReadCommand(payload)
+			if reachesOut(&c) || string(c.Tag) == string(etf.AppendAtom(nil, "fin")) {
+				continue
+			}
+			if c.Called {
+				calls[string(c.Tag)]++
+			}
+			frames = append(frames, framed(payload)...)
+		}
+
+		p := greeted(t)
+		p.pair("[{active, false}]", "[{active, false}]")
+		p.write(frames)
+		p.write(frameOf(t, "{call, fin, ping}"))
+		answered := false
+		for !answered {
+			m := p.nextRaw()
+			switch {
+			case bytes.Equal(m, reply("fin")):
+				answered = true
+			case bytes.HasPrefix(m, portproto.AppendReply(nil, nil)):
+				s := etf.NewScanner(m[len(portproto.AppendReply(nil, nil)):])
+				tag := string(s.Raw())
+				if calls[tag]--; calls[tag] < 0 {
+					t.Fatalf("an answer to nobody: %s", textOf(t, m))
+				}
+			}
+		}
+		_ = p.in.Close()
+		if err := p.end(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// reply is the answer to a ping.
+func reply(tag string) []byte {
+	b := portproto.AppendOK(portproto.AppendReply(nil, etf.AppendAtom(nil, tag)))
+	return etf.AppendAtom(b, "pong")
+}
+
+// reachesOut tells whether a command may touch more than this test: only listen on any port
+// of the loopback address, and connect to its port 1, where nobody is, are for a fuzzer.
+func reachesOut(c *portproto.Command) bool {
+	switch string(c.Name) {
+	case "listen", "connect":
+		port := map[string]string{"listen": "\x61\x00", "connect": "\x61\x01"}[string(c.Name)]
+		args := c.Args
+		args.Skip()
+		return string(args.Raw()) != "\x68\x02\x77\x08loopback"+port || bytes.Contains(args.Rest(), []byte("raw"))
+	case "fdopen", "sendfile":
+		return true
+	case "setopts": // raw options can do anything
+		return bytes.Contains(c.Args.Rest(), []byte("raw"))
+	}
+	return false
+}
+
+func TestWhatAFuzzerMayDo(t *testing.T) {
+	for text, out := range map[string]bool{
+		"{listen, inet, {any, 0}, []}": true, "{listen, inet, {loopback, 80}, []}": true, "{listen, inet, {loopback, 0}, []}": false,
+		"{call, 1, {connect, inet, {loopback, 80}, undefined, [], 1}}": true,
+		"{call, 1, {connect, inet, {loopback, 1}, undefined, [], 1}}":  false,
+		"{setopts, 1, [{raw, 1, 1, <<>>}]}":                            true, "{sendfile, 1, \"/\", 0, 0}": true, "ping": false,
+	} {
+		c, err := portproto.ReadCommand(frameOf(t, text)[portproto.FrameHeader:])
+		if err != nil || reachesOut(&c) != out {
+			t.Error(text, err)
+		}
+	}
+}
