@@ -31,6 +31,7 @@ type bench struct {
 	s     *Socket
 	sink  *quiet
 	other int
+	buf   [64 << 10]byte
 }
 
 func newBench(t testing.TB, opts ...Option) *bench {
@@ -63,9 +64,8 @@ func (b *bench) turn() {
 }
 
 func (b *bench) drain() {
-	var buf [64 << 10]byte
 	for {
-		if n, err := unix.Read(b.other, buf[:]); err != nil || n < len(buf) {
+		if n, err := unix.Read(b.other, b.buf[:]); err != nil || n < len(b.buf) {
 			return
 		}
 	}

@@ -15,11 +15,10 @@ const (
 
 // closer is a call of close that waits for the queue to be empty.
 type closer struct {
-	done    Completer
-	queued  int // when the call came; -1: any movement will do
-	timer   timer
-	limit   timer
-	expires bool
+	done   Completer
+	queued int // when the call came
+	timer  timer
+	limit  timer
 }
 
 // Close closes the socket as gen_tcp:close/1 does. done is answered when stock close would

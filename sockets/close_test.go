@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// closing are the timers of the call of close that waits.
+// inactivity and limit are the timers of the call of close that waits.
 func inactivity(s *Socket) func() *timer { return func() *timer { return &s.closers[0].timer } }
 func limit(s *Socket) func() *timer      { return func() *timer { return &s.closers[0].limit } }
 

@@ -1,7 +1,6 @@
 package sockets
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -619,12 +618,3 @@ func (w *world) fill(s *Socket, n int) string {
 
 // big is more than the kernel takes of the output to a peer that does not read.
 const big = 1 << 20
-
-func isOneOf(err error, all ...error) bool {
-	for _, e := range all {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
-}

@@ -45,6 +45,8 @@ var optionRows = map[string]optionRow{
 	"non_block_send":      {initial: 0, set: Option{Int: 1}, get: 0},
 	"netns":               {initial: absent{}},
 	"read_packets":        {initial: absent{}, set: Option{Int: 5}, get: absent{}},
+	"add_membership":      {set: Option{Int: 1}},
+	"drop_membership":     {set: Option{Int: 1}},
 	"pktoptions":          {},
 	"raw":                 {},
 	"multicast_if":        {initial: 0},
@@ -52,6 +54,8 @@ var optionRows = map[string]optionRow{
 	"linger":              {initial: 0, set: Option{Int: 1, Int2: 4}},
 	"recbuf":              {},
 	"bind_to_device":      {},
+	"add_membership":      {set: Option{Int: 1}},
+	"drop_membership":     {set: Option{Int: 1}},
 	"backlog":             {set: Option{Int: 5}},
 	"fd":                  {set: Option{Int: 5}},
 	"reuseaddr":           {initial: 0, set: Option{Int: 1}},
@@ -141,6 +145,7 @@ func TestOptionTable(t *testing.T) {
 		})
 	}
 	require.Len(t, optionRows, len(table), "rows for options that there are not")
+	require.LessOrEqual(t, len(table), 64, "kernelSet has a bit for each")
 }
 
 func TestOptionsAreFoundByNameCallAndRelease(t *testing.T) {
