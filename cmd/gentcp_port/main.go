@@ -81,9 +81,11 @@ and speaks the protocol of PROTOCOL.md on stdin and stdout.
 			return exitFailure
 		}
 	}
-	err := driver.Run(driver.Config{
-		MaxFrame: *maxFrame, MaxSockets: *maxSockets, MaxQueue: *maxQueue, Log: log,
-	}, int(os.Stdin.Fd()), int(os.Stdout.Fd()))
+	err := recovered(func() error {
+		return driver.Run(driver.Config{
+			MaxFrame: *maxFrame, MaxSockets: *maxSockets, MaxQueue: *maxQueue, Log: log,
+		}, int(os.Stdin.Fd()), int(os.Stdout.Fd()))
+	})
 	if err != nil {
 		log.Error("session ended", "reason", err)
 	}
@@ -96,6 +98,17 @@ and speaks the protocol of PROTOCOL.md on stdin and stdout.
 		return exitStream
 	}
 	return exitFailure
+}
+
+// recovered makes an error of a panic: the exit code of one that is left to the runtime is
+// that of a wrong command line.
+func recovered(f func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+		}
+	}()
+	return f()
 }
 
 // reservedFiles are the descriptors that are no sockets: stdio, the poller and the like.

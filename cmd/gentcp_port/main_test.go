@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gentcp/gentcp/driver"
 	"github.com/gentcp/gentcp/etf"
 	"github.com/gentcp/gentcp/portproto"
 )
@@ -243,6 +244,15 @@ func TestExitCodes(t *testing.T) {
 		}
 	}
 	assert.Len(t, cases, len(documented))
+}
+
+// A panic is an internal failure like others, and says where it was.
+func TestPanicsAreFailures(t *testing.T) {
+	assert.NoError(t, recovered(func() error { return nil }))
+	assert.ErrorIs(t, recovered(func() error { return driver.ErrHello }), driver.ErrHello)
+	err := recovered(func() error { panic("out of order") })
+	assert.ErrorContains(t, err, "panic: out of order\n")
+	assert.ErrorContains(t, err, "main_test.go")
 }
 
 // documentedExitCodes reads the table of section 8.
