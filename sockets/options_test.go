@@ -54,8 +54,6 @@ var optionRows = map[string]optionRow{
 	"linger":              {initial: 0, set: Option{Int: 1, Int2: 4}},
 	"recbuf":              {},
 	"bind_to_device":      {},
-	"add_membership":      {set: Option{Int: 1}},
-	"drop_membership":     {set: Option{Int: 1}},
 	"backlog":             {set: Option{Int: 5}},
 	"fd":                  {set: Option{Int: 5}},
 	"reuseaddr":           {initial: 0, set: Option{Int: 1}},
