@@ -68,6 +68,7 @@ func (r *commandReader) feed(data []byte) {
 
 // part sends data as the next part; with the last one the send is answered.
 func (r *commandReader) part(data []byte) {
+	defer r.d.contain(nil, 0)
 	b := &r.bulk
 	var done sockets.Completer
 	s, ok := r.d.stack.Get(b.id)
@@ -81,6 +82,7 @@ func (r *commandReader) part(data []byte) {
 		k.wait(s, cancelSend)
 		done = k
 	}
+	r.d.current = s
 	if ok && (len(data) > 0 || b.left == 0) {
 		s.SendPart(b.key, b.size, data, done)
 	}

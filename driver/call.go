@@ -29,6 +29,7 @@ type call struct {
 
 // newCall takes a call for the command that is being dealt with.
 func (d *Session) newCall(c *portproto.Command) *call {
+	d.taken++
 	k := d.freeCalls
 	if k == nil {
 		k = &call{d: d}

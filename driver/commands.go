@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime/debug"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -15,6 +16,8 @@ import (
 
 // command deals with the command of one frame.
 func (d *Session) command(frame []byte) {
+	var c portproto.Command
+	defer d.contain(&c, d.taken)
 	c, err := portproto.ReadCommand(frame)
 	if err == nil && !d.greeted {
 		err = d.greet(&c)
@@ -27,6 +30,25 @@ func (d *Session) command(frame []byte) {
 	}
 	if err != nil {
 		d.refuse(&c, err)
+	}
+}
+
+// contain keeps a failure in a command from the other sockets: it ends the socket that the
+// command was about, and answers the command if nobody has taken it on. It has to be deferred.
+func (d *Session) contain(c *portproto.Command, taken int) {
+	r := recover()
+	s := d.current
+	d.current = nil
+	if r == nil {
+		return
+	}
+	if s != nil {
+		d.stack.Fail(s, r)
+	} else {
+		d.log.Error("a command failed", "panic", r, "stack", string(debug.Stack()))
+	}
+	if c != nil && c.Called && d.taken == taken {
+		d.newCall(c).fail(unix.EFAULT)
 	}
 }
 
@@ -268,6 +290,7 @@ func (d *Session) socket(c *portproto.Command) (*sockets.Socket, error) {
 	s, ok := d.stack.Get(sockets.ID(id))
 	switch {
 	case ok:
+		d.current = s
 		return s, nil
 	case id > 0 && id <= int64(d.lastID):
 		return nil, errGone

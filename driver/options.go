@@ -118,6 +118,8 @@ func readValue(s *etf.Scanner, o *sockets.Option) bool {
 			return true
 		}
 		return readBinary(s, o)
+	case sockets.MembershipValue:
+		return readMembership(s)
 	case sockets.RawValue:
 		return readInt(s, &o.Int) && readInt(s, &o.Int2) && readBinary(s, o)
 	case sockets.MifValue:
@@ -134,6 +136,31 @@ func readValue(s *etf.Scanner, o *sockets.Option) bool {
 		return true
 	}
 	return false
+}
+
+// readMembership checks {Group, Interface}, {Group, Interface, Index} or {Group6, Index}, where an
+// interface is an IPv4 address or any.
+func readMembership(s *etf.Scanner) bool {
+	if s.Kind() != etf.KindTuple {
+		return false
+	}
+	arity := s.TupleHeader()
+	group, err := readIP(s)
+	if err != nil || arity < 2 || arity > 3 {
+		return false
+	}
+	var index int64
+	if group.Is6() {
+		return arity == 2 && readInt(s, &index)
+	}
+	if s.Kind() == etf.KindAtom {
+		if string(s.Atom()) != "any" {
+			return false
+		}
+	} else if ip, err := readIP(s); err != nil || !ip.Is4() {
+		return false
+	}
+	return arity == 2 || readInt(s, &index)
 }
 
 func readBool(s *etf.Scanner, to *int64) bool { return readChoice(s, to, "false", "true") }

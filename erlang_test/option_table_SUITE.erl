@@ -43,7 +43,7 @@ cases() ->
      local_sockets, pktoptions_are_read_only, pktoptions_of_a_connection,
      bind_to_device, bind_to_device_refusals, netns_left_out_until_set, netns_refusals,
      raw_in_setopts_and_getopts, raw_as_a_pair, raw_in_lists, raw_refusals, fd_refusals,
-     udp_options_are_harmless, read_packets_is_ignored].
+     udp_options_are_harmless, membership_is_harmless, read_packets_is_ignored].
 
 %%
 %% The table
@@ -1028,6 +1028,18 @@ fd_refusals(_) ->
     ?assertEqual({error, ebadf}, gen_tcp:connect({127, 0, 0, 1}, 1, [{fd, 99999}])),
     ?assertError({badmatch, 1234}, gen_tcp:listen(1234, [{fd, 99999}])),
     do_close([S, L]),
+    tcp_pairs:peer_close(Peer).
+
+%% 3.2: membership of a group is checked and has no effect; getopts does not know it.
+membership_is_harmless(_) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([]),
+    [?assertEqual({Value, ok}, {Value, inet:setopts(S, [{Name, Value}])})
+     || Name <- [add_membership, drop_membership],
+        Value <- [{{224, 0, 0, 1}, {127, 0, 0, 1}}, {{224, 0, 0, 1}, any}]],
+    [?assertEqual({Value, {error, einval}}, {Value, inet:setopts(S, [{add_membership, Value}])})
+     || Value <- [true, {224, 0, 0, 1}, {{224, 0, 0, 1}, all}, {{224, 0, 0, 1}, any, first}]],
+    ?assertEqual({error, einval}, inet:getopts(S, [add_membership])),
+    do_close([S]),
     tcp_pairs:peer_close(Peer).
 
 %% 3.2 broadcast, multicast_*: setopts and getopts take them; the connection goes on.

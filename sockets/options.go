@@ -7,21 +7,22 @@ type ValueType uint8
 
 // The types of option values, and the fields of Option that hold them.
 const (
-	BoolValue    ValueType = iota // Int: 0 or 1
-	IntValue                      // Int
-	UintValue                     // Int, not negative
-	TimeValue                     // Int in milliseconds, -1 for infinity
-	LingerValue                   // Int: 0 or 1, Int2: seconds
-	ActiveValue                   // Active, and Int for ActiveN
-	PacketValue                   // Int: a packet.Mode
-	ModeValue                     // Int: 0 list, 1 binary
-	DeliverValue                  // Int: 0 term, 1 port
-	BytesValue                    // Bytes
-	PathValue                     // Bytes
-	RawValue                      // Int: level, Int2: option, Bytes
-	MifValue                      // Int: the address, or the index, of an interface
-	PktValue                      // Pkt; only read
-	IgnoredValue                  // Int; accepted without effect, never read
+	BoolValue       ValueType = iota // Int: 0 or 1
+	IntValue                         // Int
+	UintValue                        // Int, not negative
+	TimeValue                        // Int in milliseconds, -1 for infinity
+	LingerValue                      // Int: 0 or 1, Int2: seconds
+	ActiveValue                      // Active, and Int for ActiveN
+	PacketValue                      // Int: a packet.Mode
+	ModeValue                        // Int: 0 list, 1 binary
+	DeliverValue                     // Int: 0 term, 1 port
+	BytesValue                       // Bytes
+	PathValue                        // Bytes
+	RawValue                         // Int: level, Int2: option, Bytes
+	MifValue                         // Int: the address, or the index, of an interface
+	PktValue                         // Pkt; only read
+	IgnoredValue                     // Int; accepted without effect, never read
+	MembershipValue                  // checked and ignored: groups are for datagrams
 )
 
 // Where says in which calls an option may stand.
@@ -77,6 +78,8 @@ const (
 	optNonBlockSend
 	optNetns
 	optReadPackets
+	optAddMembership
+	optDropMembership
 	optPktoptions
 	optRaw
 	optMulticastIf
@@ -132,6 +135,8 @@ var table = append([]row{
 	optNonBlockSend:      {name: "non_block_send", typ: BoolValue, where: setAndGet, since: 26},
 	optNetns:             {name: "netns", typ: PathValue, where: everywhere},
 	optReadPackets:       {name: "read_packets", typ: IgnoredValue, where: setAndGet},
+	optAddMembership:     {name: "add_membership", typ: MembershipValue, where: ForSet},
+	optDropMembership:    {name: "drop_membership", typ: MembershipValue, where: ForSet},
 	optPktoptions:        {name: "pktoptions", typ: PktValue, where: ForGet},
 	optRaw:               {name: "raw", typ: RawValue, where: everywhere},
 	optMulticastIf:       {name: "multicast_if", typ: MifValue, where: setAndGet},

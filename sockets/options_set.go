@@ -105,7 +105,8 @@ func (s *Socket) setOption(o *Option) error {
 		s.opts.noReadAhead = o.Int == 0
 	case optNetns:
 		s.opts.netns = string(o.Bytes)
-	case optReadPackets, optNonBlockSend, optExclusiveAddrUse, optBacklog, optFd:
+	case optReadPackets, optNonBlockSend, optExclusiveAddrUse, optAddMembership, optDropMembership,
+		optBacklog, optFd:
 		// Accepted without effect on a socket that exists.
 	default:
 		return s.setKernelOption(o)

@@ -66,6 +66,9 @@
 -define(LARGE, 64 * 1024).
 -define(PART_SIZE, 256 * 1024).
 
+%% How much unrecv puts into one frame.
+-define(UNRECV_SIZE, 32 * 1024 * 1024).
+
 -define(STATISTICS, [recv_oct, recv_cnt, recv_max, recv_avg, recv_dvi,
                      send_oct, send_cnt, send_max, send_avg, send_pend]).
 
@@ -234,10 +237,21 @@ withdraw_dead(?SOCKET(Port, _, _) = S, Tag, Length, Timeout) ->
 -spec unrecv(socket(), iodata()) -> ok | {error, atom()}.
 unrecv(?SOCKET(Port, Id, _) = S, Data) ->
     try iolist_to_binary(Data) of
-        Binary -> call(Port, {unrecv, Id, Binary})
+        Binary -> unrecv_parts(Port, Id, Binary)
     catch
         error:badarg -> closed_or(S, {error, einval})
     end.
+
+%% What does not fit in a frame goes in parts, the last of them first.
+unrecv_parts(Port, Id, Data) when byte_size(Data) > ?UNRECV_SIZE ->
+    HeadSize = byte_size(Data) - ?UNRECV_SIZE,
+    <<Head:HeadSize/binary, Tail/binary>> = Data,
+    case call(Port, {unrecv, Id, Tail}) of
+        ok -> unrecv_parts(Port, Id, Head);
+        Error -> Error
+    end;
+unrecv_parts(Port, Id, Data) ->
+    call(Port, {unrecv, Id, Data}).
 
 %% @doc As `gen_tcp:shutdown/2'.
 -spec shutdown(socket(), read | write | read_write) -> ok | {error, atom()}.
@@ -541,12 +555,15 @@ call(Port, Command) ->
 call(Port, Router, Command) ->
     Ref = erlang:monitor(process, Router, [{alias, reply_demonitor}]),
     Frame = gentcp_proto:call(Ref, Command),
-    try port_command(Port, Frame) of
+    try gentcp_proto:fits(Frame) andalso port_command(Port, Frame) of
         true ->
             receive
                 {Ref, Result} -> Result;
                 {'DOWN', Ref, process, _, _} -> {error, closed}
-            end
+            end;
+        false ->
+            _ = erlang:demonitor(Ref, [flush]),
+            {error, einval}
     catch
         error:badarg ->
             _ = erlang:demonitor(Ref, [flush]),

@@ -427,8 +427,16 @@ start_opening(Caller, Alias, Activity, Command, #state{port = Port, next_tag = T
     Monitor = erlang:monitor(process, Caller, [{tag, {caller, Tag}}]),
     Opening = #opening{caller = Caller, alias = Alias, monitor = Monitor,
                        command = Command, activity = Activity},
-    command(Port, gentcp_proto:router_call(Tag, Command)),
-    State#state{openings = maps:put(Tag, Opening, State#state.openings), next_tag = Tag + 1}.
+    State1 = State#state{openings = maps:put(Tag, Opening, State#state.openings),
+                         next_tag = Tag + 1},
+    Frame = gentcp_proto:router_call(Tag, Command),
+    case gentcp_proto:fits(Frame) of
+        true ->
+            command(Port, Frame),
+            State1;
+        false ->
+            end_opening(Tag, {error, einval}, State1)
+    end.
 
 end_opening(Tag, Result, #state{openings = Openings} = State) ->
     case maps:take(Tag, Openings) of

@@ -10,7 +10,7 @@
 -module(gentcp_proto).
 
 %% To the port program.
--export([hello/1, cast/1, call/2, router_call/2, send/3, options/1]).
+-export([hello/1, cast/1, call/2, router_call/2, send/3, options/1, fits/1]).
 
 %% From the port program.
 -export([decode/1, caller/1]).
@@ -18,6 +18,9 @@
 -export_type([id/0, tag/0, message/0, command/0]).
 
 -define(VERSION, 1).
+
+%% The longest frame that the port program takes by default.
+-define(MAX_FRAME, 128 * 1024 * 1024).
 
 %% Tags of the external term format.
 -define(MAGIC, 131).
@@ -103,6 +106,14 @@ call(Ref, Command) ->
 -spec router_call(integer() | atom(), command()) -> iodata().
 router_call(Tag, Command) ->
     term_to_binary({call, Tag, Command}).
+
+%% @doc Whether a command is short enough for a frame. Payloads of any length go
+%% in parts; what else is that long has never been meant.
+-spec fits(iodata()) -> boolean().
+fits(Frame) when is_binary(Frame) ->
+    byte_size(Frame) =< ?MAX_FRAME;
+fits(_WithPayload) ->
+    true.
 
 %% @doc Options as the wire has them: file names are binaries, and `raw' has one
 %% form only where stock takes two.
