@@ -523,11 +523,7 @@ default_module_of_the_node(_Config) ->
 transport_for_ssl(_Config) ->
     {ok, _} = application:ensure_all_started(ssl),
     #{server_config := ServerConf, client_config := ClientConf} =
-        public_key:pkix_test_data(#{
-            server_chain => #{root => [{key, {namedCurve, secp256r1}}],
-                              intermediates => [], peer => [{key, {namedCurve, secp256r1}}]},
-            client_chain => #{root => [{key, {namedCurve, secp256r1}}],
-                              intermediates => [], peer => [{key, {namedCurve, secp256r1}}]}}),
+        do_certificates(),
     Common = [binary, {active, false}, {packet, 4},
               {cb_info, {gentcp, tcp, tcp_closed, tcp_error, tcp_passive}}],
     {ok, L} = ssl:listen(0, [{reuseaddr, true} | Common] ++ ServerConf),
@@ -747,6 +743,12 @@ do_pass_on(S, N, Last) ->
     Next = spawn_link(fun() -> receive go -> do_pass_on(S, N - 1, Last) end end),
     ok = gentcp:controlling_process(S, Next),
     Next ! go.
+
+%% SHA-1, the default here, is refused by ssl since OTP 27.
+do_certificates() ->
+    Certificate = [{key, {namedCurve, secp256r1}}, {digest, sha256}],
+    Chain = #{root => Certificate, intermediates => [], peer => Certificate},
+    public_key:pkix_test_data(#{server_chain => Chain, client_chain => Chain}).
 
 do_ssl_echo(S) ->
     case ssl:recv(S, 0, 10000) of

@@ -323,17 +323,21 @@ sockaddr_map_of_a_wrong_family_raises(_Config) ->
 
 %% C-11: no map leads to the address any; loopback works from OTP 27 on.
 sockaddr_map_any_and_loopback(_Config) ->
-    {L, Port} = tcp_pairs:listen(),
-    [{raised, exit, {function_clause, stack}} =
-         outcome(fun() -> gen_tcp:connect(Address, [], 5000) end)
-     || Address <- [#{family => inet, port => Port},
-                    #{family => inet, port => Port, addr => any}]],
-    Loopback = #{family => inet, port => Port, addr => loopback},
-    case {outcome(fun() -> gen_tcp:connect(Loopback, [], 5000) end), do_otp_release()} of
-        {{raised, exit, {function_clause, stack}}, Release} when Release < 27 -> ok;
-        {{ok, S}, Release} when Release >= 26 -> ok = gen_tcp:close(S)
-    end,
-    ok = gen_tcp:close(L).
+    [begin
+         {ok, L} = gen_tcp:listen(0, [Family, {ip, loopback}, {active, false}]),
+         {ok, Port} = inet:port(L),
+         [{raised, exit, {function_clause, stack}} =
+              outcome(fun() -> gen_tcp:connect(Address, [], 5000) end)
+          || Address <- [#{family => Family, port => Port},
+                         #{family => Family, port => Port, addr => any}]],
+         Loopback = #{family => Family, port => Port, addr => loopback},
+         case {outcome(fun() -> gen_tcp:connect(Loopback, [], 5000) end), do_otp_release()} of
+             {{raised, exit, {function_clause, stack}}, Release} when Release < 27 -> ok;
+             {{ok, S}, Release} when Release >= 26 -> ok = gen_tcp:close(S)
+         end,
+         ok = gen_tcp:close(L)
+     end || Family <- [inet, inet6]],
+    ok.
 
 %% C-2, C-3: a port may be the name of a service.
 service_name_as_port(_Config) ->

@@ -8,7 +8,7 @@
 %% @private
 -module(gentcp_open).
 
--export([options/2, connect/5, listen/4, fdopen/3]).
+-export([options/2, loopback/2, connect/5, listen/4, fdopen/3]).
 
 -export_type([family/0, remote/0]).
 
@@ -41,6 +41,15 @@ module(_, _) ->
     case inet_db:tcp_module() of
         Module when Module =:= inet6_tcp; Module =:= gentcp_tcp6 -> gentcp_tcp6;
         _ -> gentcp_tcp
+    end.
+
+%% @doc The socket address of the loopback interface, which can be connected to
+%% by that name since OTP 27.
+-spec loopback(inet | inet6, map()) -> map().
+loopback(Family, #{addr := loopback} = Address) ->
+    case list_to_integer(erlang:system_info(otp_release)) >= 27 of
+        true -> Address#{addr := inet:translate_ip(loopback, Family)};
+        false -> error(function_clause, [Family, Address])
     end.
 
 %% @doc Opens a connection. Bad options exit with `badarg'; so do, in

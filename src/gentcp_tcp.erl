@@ -57,6 +57,8 @@ connect(Address, Port, Opts) when is_integer(Port), is_list(Opts) ->
 connect(#{addr := {A, B, C, D}, port := Port} = Address, Opts, Timeout)
   when ?is_ip(A, B, C, D), ?is_port(Port), is_list(Opts) ->
     gentcp_open:connect(?FAMILY, ?MODULE, Address, Opts, Timeout);
+connect(#{family := ?FAMILY, addr := loopback, port := _} = Address, Opts, Timeout) ->
+    connect(gentcp_open:loopback(?FAMILY, Address), Opts, Timeout);
 connect(#{family := inet6} = Address, Opts, Timeout) when is_list(Opts) ->
     gentcp_tcp6:connect(Address, Opts, Timeout).
 

@@ -46,7 +46,9 @@ connect(Address, Port, Opts) when is_integer(Port), is_list(Opts) ->
     connect(Address, Port, Opts, infinity);
 connect(#{addr := {A, B, C, D, E, F, G, H}, port := Port} = Address, Opts, Timeout)
   when ?is_ip6(A, B, C, D, E, F, G, H), ?is_port(Port), is_list(Opts) ->
-    gentcp_open:connect(?FAMILY, ?MODULE, Address, Opts, Timeout).
+    gentcp_open:connect(?FAMILY, ?MODULE, Address, Opts, Timeout);
+connect(#{addr := loopback, port := _} = Address, Opts, Timeout) ->
+    connect(gentcp_open:loopback(?FAMILY, Address), Opts, Timeout).
 
 -spec connect(inet:ip6_address(), inet:port_number(), [term()], timeout()) ->
           {ok, gentcp:socket()} | {error, atom()}.
