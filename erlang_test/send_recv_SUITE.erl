@@ -32,6 +32,7 @@
     close_by_another_wakes_recv_of_an_owner_that_traps_exits/1,
     killed_receiver_takes_nothing_with_it/1,
     unrecv_goes_in_front/1,
+    unrecv_of_any_length/1,
     unrecv_is_parsed_and_counted/1,
     shutdown_argument/1,
     shutdown_write_leaves_reading/1,
@@ -83,6 +84,7 @@ cases() ->
         close_by_another_wakes_recv_of_an_owner_that_traps_exits,
         killed_receiver_takes_nothing_with_it,
         unrecv_goes_in_front,
+        unrecv_of_any_length,
         unrecv_is_parsed_and_counted,
         shutdown_argument,
         shutdown_write_leaves_reading,
@@ -480,6 +482,25 @@ killed_receiver_takes_nothing_with_it(Config) ->
 %%
 %% unrecv, shutdown, close
 %%
+
+%% D-14: as much as anybody likes, and it keeps its order.
+unrecv_of_any_length(_Config) ->
+    {S, Peer} = tcp_pairs:connect_to_peer([]),
+    Size = 130 * 1024 * 1024,
+    ok = gen_tcp:unrecv(S, [<<"first">>, binary:copy(<<0>>, Size), <<"last">>]),
+    {ok, <<"first">>} = gen_tcp:recv(S, 5, 5000),
+    skip(S, Size),
+    {ok, <<"last">>} = gen_tcp:recv(S, 4, 5000),
+    ok = gen_tcp:close(S),
+    tcp_pairs:peer_close(Peer).
+
+skip(_S, 0) ->
+    ok;
+skip(S, Left) ->
+    Size = min(Left, 16 * 1024 * 1024),
+    {ok, Data} = gen_tcp:recv(S, Size, 5000),
+    Data = binary:copy(<<0>>, Size),
+    skip(S, Left - Size).
 
 %% D-14: the last bytes pushed back are the first read.
 unrecv_goes_in_front(_Config) ->
