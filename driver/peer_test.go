@@ -47,8 +47,11 @@ type peer struct {
 func start(t testing.TB, cfg Config, greeting string) *peer {
 	p := &peer{t: t, ended: make(chan error, 1)}
 	var in, out [2]int
-	require.NoError(t, unix.Pipe2(in[:], unix.O_CLOEXEC))
-	require.NoError(t, unix.Pipe2(out[:], unix.O_CLOEXEC))
+	require.NoError(t, unix.Pipe(in[:]))
+	require.NoError(t, unix.Pipe(out[:]))
+	for _, fd := range []int{in[0], in[1], out[0], out[1]} {
+		unix.CloseOnExec(fd)
+	}
 	for _, fd := range []int{in[1], out[0]} {
 		require.NoError(t, unix.SetNonblock(fd, true)) // so that deadlines hold
 	}

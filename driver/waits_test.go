@@ -81,17 +81,21 @@ func TestCancelConnect(t *testing.T) {
 // unanswered is the port of a listener whose backlog is full: the kernel drops what asks for a
 // connection.
 func unanswered(t testing.TB) (port int) {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = unix.Close(fd) })
+	open := func() int {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+		require.NoError(t, err)
+		unix.CloseOnExec(fd)
+		t.Cleanup(func() { _ = unix.Close(fd) })
+		return fd
+	}
+	fd := open()
 	require.NoError(t, unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
 	require.NoError(t, unix.Listen(fd, 0))
 	name, err := unix.Getsockname(fd)
 	require.NoError(t, err)
 	for range 2 { // one more than the backlog says
-		c, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
-		require.NoError(t, err)
-		t.Cleanup(func() { _ = unix.Close(c) })
+		c := open()
+		require.NoError(t, unix.SetNonblock(c, true))
 		if err := unix.Connect(c, name); err != nil {
 			require.Equal(t, unix.EINPROGRESS, err)
 		}
