@@ -14,8 +14,8 @@ in_each_module = @for module in $(MODULES); do (cd $$module && $(1)) || exit 1; 
 
 .NOTPARALLEL:
 .PHONY: build port install-tools demo shell test format vet lint cross-build \
-        go-test xref dialyzer docs ct conformance conformance-27 fuzz \
-        bench bench-quick clean
+        go-test xref dialyzer docs ct ct-27 conformance \
+        conformance-27 fuzz bench bench-quick clean
 
 build: install-tools
 	@echo "building the port program and the application"
@@ -79,13 +79,17 @@ docs: port
 ct: port
 	@scripts/ct
 
+# The same on the OTP 27 of Debian 13. Needs root.
+ct-27: port
+	@scripts/on-otp-27 scripts/ct-bare
+
 # OTP's own suites for gen_tcp on the stock driver and on gentcp, in one table.
 conformance: port
 	@conformance/run
 
 # The same on the OTP 27 of Debian 13. Needs root.
 conformance-27: port
-	@conformance/run-27
+	@scripts/on-otp-27 conformance/run
 
 # Every fuzz target for $(FUZZTIME); a failing input is left in testdata/fuzz.
 fuzz:
