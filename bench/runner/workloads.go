@@ -133,7 +133,7 @@ func allWorkloads() []workload {
 		args:    "kind => packet4, mode => true, size => 64",
 		metrics: []metric{{key: "per_second", unit: "msg/s", better: higher, ofStock: 0.8, ofSocket: 6}},
 	})
-	for _, size := range []int{64 << 10, 1 << 20} {
+	for _, size := range []int{64 << 10, 256 << 10, 1 << 20} {
 		rate := []metric{{key: "mb_per_second", unit: "MB/s", better: higher, ofStock: 0.6, ofSocket: 0.8}}
 		add(workload{
 			name:    fmt.Sprintf("bulk-send-%s", sizeName(size)),
