@@ -13,7 +13,7 @@ const (
 	bulkFrom = 32 << 10
 	// bulkTurn is how much of it is moved before the sockets have their turn.
 	bulkTurn = 1 << 20
-	// bulkProbe is what is read of the next frame where its data is to stay in the pipe.
+	// bulkProbe is the most that is read of a frame to find where its data begins.
 	bulkProbe = 256
 )
 
@@ -53,7 +53,7 @@ func (r *commandReader) begin(size int) bool {
 	if s, ok := r.d.stack.Get(r.bulk.id); ok && !b.Called && !b.Part {
 		s.CreditPart(b.Data)
 	}
-	r.probe = b.Head
+	r.probe = min(b.Head, bulkProbe) // after one bulk send another is likely
 	data := have[b.Head:]
 	r.start = r.end
 	r.feed(data)
@@ -83,8 +83,8 @@ func (r *commandReader) part(data []byte) {
 		done = k
 	}
 	r.d.current = s
-	if ok && (len(data) > 0 || b.left == 0) {
-		s.SendPart(b.key, b.size, data, done)
+	if ok {
+		s.SendPart(b.key, b.size, data, done) // also without data: the first part begins the send
 	}
 }
 

@@ -25,7 +25,7 @@ type commandReader struct {
 
 	bulk    bulkSend // the long send that is being read
 	bulkKey int64
-	probe   int // octets before the data of the last bulk send, 0 if the last frame was none
+	probe   int // how much to read to see whether a bulk send begins, 0 to read all there is
 }
 
 // ready reads once, so that the sockets have their turn before the next read.
@@ -39,9 +39,9 @@ func (r *commandReader) ready() {
 	}
 	r.room()
 	space := r.buf[r.end:]
-	if r.probe > 0 && r.start == r.end {
-		// After one bulk send another is likely: its data can stay in the pipe.
-		space = space[:min(r.probe, bulkProbe, len(space))]
+	if r.probe > 0 {
+		// Here data is likely to begin that can stay in the pipe.
+		space = space[:min(r.probe, len(space))]
 	}
 	n, err := unix.Read(r.fd, space)
 	if !r.read(n, err) {
@@ -106,8 +106,8 @@ func (r *commandReader) commands() {
 		}
 		if frame == nil {
 			r.probe = 0
-			if n > 0 {
-				r.begin(n)
+			if have := r.end - r.start; n >= bulkFrom && !r.begin(n) && have < bulkProbe {
+				r.probe = bulkProbe - have
 			}
 			break
 		}
