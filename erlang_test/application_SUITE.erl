@@ -24,6 +24,7 @@
     calls_in_flight_when_the_port_program_is_killed/1,
     port_program_is_killed_again_and_again/1,
     port_program_is_stuck/1,
+    port_program_is_stuck_and_its_pipe_full/1,
     node_is_killed/1
 ]).
 
@@ -87,6 +88,7 @@ all() ->
         calls_in_flight_when_the_port_program_is_killed,
         port_program_is_killed_again_and_again,
         port_program_is_stuck,
+        port_program_is_stuck_and_its_pipe_full,
         node_is_killed,
         dead_acceptor_takes_no_connection,
         dead_receiver_takes_no_data,
@@ -250,7 +252,22 @@ port_program_is_stuck(_Config) ->
     do_signal("STOP", OsPid),
     ?assertEqual({error, closed}, gentcp:recv(C, 0)),
     {_, _} = do_pair([], []),
-    do_signal("CONT", OsPid),
+    eventually(fun() -> not do_lives(OsPid) end).
+
+%% Those who write to it wait, and with them the router, until it is found out.
+port_program_is_stuck_and_its_pipe_full(_Config) ->
+    ok = application:set_env(gentcp, heartbeat, 500),
+    {C, _S} = do_pair([{high_watermark, 100_000_000}], []),
+    #{os_pid := OsPid} = gentcp:port_info(),
+    do_signal("STOP", OsPid),
+    Data = binary:copy(<<"x">>, 200_000),
+    Senders = [spawn_monitor(fun() -> exit(gentcp:send(C, Data)) end) || _ <- lists:seq(1, 50)],
+    eventually(fun() -> lists:any(fun({Pid, _}) -> do_is_suspended(Pid) end, Senders) end),
+    ?assertEqual({error, closed}, gentcp:listen(0, ?OPTS)),
+    [receive {'DOWN', Ref, process, Pid, Result} ->
+         ?assert(lists:member(Result, [ok, {error, closed}]))
+     end || {Pid, Ref} <- Senders],
+    {_, _} = do_pair([], []),
     eventually(fun() -> not do_lives(OsPid) end).
 
 node_is_killed(_Config) ->
@@ -667,6 +684,9 @@ do_lives(OsPid) ->
 
 do_waits(Pid) ->
     erlang:process_info(Pid, status) =:= {status, waiting}.
+
+do_is_suspended(Pid) ->
+    erlang:process_info(Pid, status) =:= {status, suspended}.
 
 do_start_peer() ->
     Paths = lists:usort([filename:dirname(code:which(Module)) || Module <- [?MODULE, gentcp]]),

@@ -100,11 +100,7 @@
     %% inet:monitor/1: reference => socket, watching process, monitor of that.
     watchers = #{} :: #{reference() => {gentcp_proto:id(), pid(), reference()}},
     %% Octets of frames handed on since the last credit.
-    owed = 0 :: non_neg_integer(),
-    %% Octets read from the port at the last beat, and whether it was asked.
-    heartbeat :: timeout(),
-    heard = 0 :: non_neg_integer(),
-    asked = false :: boolean()
+    owed = 0 :: non_neg_integer()
 }).
 
 %%
@@ -125,7 +121,8 @@ init(Parent, Name) ->
             persistent_term:put({?MODULE, State#state.port},
                                 {self(), State#state.credit}),
             proc_lib:init_ack(Parent, {ok, self()}),
-            beat(State),
+            _ = gentcp_heartbeat:start_link(State#state.port, State#state.os_pid,
+                                            application:get_env(gentcp, heartbeat, infinity)),
             loop(State)
     catch
         throw:Reason ->
@@ -144,8 +141,7 @@ start_program(Parent) ->
         port = Port,
         os_pid = OsPid,
         credit = gentcp_credit:new(Slots),
-        fresh = {1, Slots},
-        heartbeat = application:get_env(gentcp, heartbeat, infinity)
+        fresh = {1, Slots}
     }.
 
 open_program() ->
@@ -252,8 +248,6 @@ loop(#state{port = Port} = State) ->
         {{watcher, Ref}, _Monitor, process, _Pid, _Reason} ->
             {_, State1} = answer({cancel_monitor, Ref}, State),
             loop(State1);
-        heartbeat ->
-            loop(heartbeat(State));
         {'EXIT', Port, Reason} ->
             port_exit(Reason, State);
         {'DOWN', _Monitor, port, Port, Reason} ->
@@ -636,28 +630,6 @@ end_transfer(Id, #socket{owner = Owner, held = Held, gone = Gone} = Socket, Stat
 %%
 %% The end of the port program
 %%
-
-beat(#state{heartbeat = infinity}) ->
-    ok;
-beat(#state{heartbeat = Time}) ->
-    _ = erlang:send_after(Time, self(), heartbeat),
-    ok.
-
-%% A program that says nothing for a beat is asked, and after a second one is
-%% taken for dead: one that is stopped or stuck never gives notice.
-heartbeat(#state{port = Port, heard = Heard, asked = Asked} = State) ->
-    case octets(Port, input) of
-        Heard when Asked ->
-            true = catch_close(Port),
-            port_exit(no_heartbeat, State);
-        Heard ->
-            command(Port, gentcp_proto:router_call(ping, ping)),
-            beat(State),
-            State#state{asked = true};
-        Octets ->
-            beat(State),
-            State#state{heard = Octets, asked = false}
-    end.
 
 catch_close(Port) ->
     try port_close(Port)
