@@ -23,6 +23,8 @@
     port_program_is_killed/1,
     calls_in_flight_when_the_port_program_is_killed/1,
     port_program_is_killed_again_and_again/1,
+    port_program_loses_its_way/1,
+    router_is_killed/1,
     port_program_is_stuck/1,
     port_program_is_stuck_and_its_pipe_full/1,
     node_is_killed/1
@@ -87,6 +89,8 @@ all() ->
         port_program_is_killed,
         calls_in_flight_when_the_port_program_is_killed,
         port_program_is_killed_again_and_again,
+        port_program_loses_its_way,
+        router_is_killed,
         port_program_is_stuck,
         port_program_is_stuck_and_its_pipe_full,
         node_is_killed,
@@ -243,6 +247,40 @@ port_program_is_killed_again_and_again(_Config) ->
          receive {'DOWN', Ref, port, C, econnaborted} -> ok end
      end || N <- lists:seq(1, 10)],
     ok.
+
+%% A program that opens a socket as it should, and then writes what is no term.
+port_program_loses_its_way(_Config) ->
+    Hello = term_to_binary([{hello, 1, #{os_pid => 1}}]),
+    Reply = term_to_binary([{reply, 1, {ok, 1}}]),
+    Expected = [gentcp_proto:hello(1 bsl 23),
+                gentcp_proto:router_call(1, {connect, inet, {?LOOPBACK, 1}, undefined,
+                                             [{active, true}], infinity})],
+    Script = lists:concat(["printf '", do_printf(Hello), "'; ",
+                           "head -c ", lists:sum([4 + byte_size(E) || E <- Expected]),
+                           " > /dev/null; printf '", do_printf(Reply), "'; ",
+                           "head -c 1 > /dev/null; printf '", do_printf(<<"what?">>), "'; ",
+                           "cat > /dev/null"]),
+    ok = application:set_env(gentcp, port_program, "/bin/sh"),
+    ok = application:set_env(gentcp, port_args, ["-c", Script]),
+    {ok, C} = gentcp:connect(?LOOPBACK, 1, [{active, true}]),
+    ok = application:unset_env(gentcp, port_program),
+    ok = application:unset_env(gentcp, port_args),
+    {error, closed} = gentcp:recv(C, 0),
+    ?assertEqual([{tcp_error, C, econnaborted}, {tcp_closed, C}], flush()),
+    {_, _} = do_pair([], []),
+    ok.
+
+%% Nobody is there to tell the owners, but calls end and nothing is left.
+router_is_killed(_Config) ->
+    {C, _S} = do_pair([], []),
+    Router = do_router(),
+    Ref = erlang:monitor(process, Router),
+    exit(Router, kill),
+    receive {'DOWN', Ref, process, Router, killed} -> ok end,
+    ?assertEqual({error, closed}, gentcp:send(C, "x")),
+    ?assertEqual({error, closed}, gentcp:recv(C, 0)),
+    {New, _} = do_pair([], []),
+    ?assertEqual([do_port(New)], [Port || {{gentcp_port, Port}, _} <- persistent_term:get()]).
 
 %% A program that is stopped never gives notice, but misses the heartbeat.
 port_program_is_stuck(_Config) ->
@@ -663,6 +701,11 @@ do_pair(ConnectOpts, ListenOpts) ->
     {ok, S} = gentcp:accept(L, 5000),
     ok = gentcp:close(L),
     {C, S}.
+
+%% A frame as printf(1) of any shell can write it.
+do_printf(Frame) ->
+    lists:append([io_lib:format("\\~3.8.0b", [Octet])
+                  || <<Octet>> <= <<(byte_size(Frame)):32, Frame/binary>>]).
 
 do_kill_port_program() ->
     #{os_pid := OsPid} = gentcp:port_info(),

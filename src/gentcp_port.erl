@@ -118,6 +118,7 @@ init(Parent, Name) ->
     try start_program(Parent) of
         State ->
             true = register(Name, self()),
+            ok = forget_the_dead(),
             persistent_term:put({?MODULE, State#state.port},
                                 {self(), State#state.credit}),
             proc_lib:init_ack(Parent, {ok, self()}),
@@ -129,6 +130,13 @@ init(Parent, Name) ->
             proc_lib:init_ack(Parent, {error, {port_program, program(), Reason}}),
             exit(normal)
     end.
+
+%% Routers that were killed could not take their terms away.
+forget_the_dead() ->
+    _ = [persistent_term:erase(Key)
+         || {{?MODULE, Port} = Key, _} <- persistent_term:get(),
+            erlang:port_info(Port, id) =:= undefined],
+    ok.
 
 start_program(Parent) ->
     Port = open_program(),
@@ -277,13 +285,23 @@ command(Port, Frame) ->
 
 frame(Frame, State) ->
     Size = byte_size(Frame),
-    State1 = messages(gentcp_proto:decode(Frame), Size, State),
+    State1 = messages(decode(Frame, State), Size, State),
     case State1#state.owed + Size + 4 of
         Owed when Owed >= ?CREDIT_AT ->
             cast({credit, Owed}, State1),
             State1#state{owed = 0};
         Owed ->
             State1#state{owed = Owed}
+    end.
+
+%% A program that writes what is no frame has lost its way. Its sockets end as
+%% if it had ended.
+decode(Frame, State) ->
+    try gentcp_proto:decode(Frame)
+    catch
+        error:_ ->
+            ?LOG_ERROR("gentcp: the port program says ~tP", [Frame, 20]),
+            port_exit(eproto, State)
     end.
 
 messages([{tcp, Id, _} = First | [{tcp, Id, _} | _] = Rest], Size,
