@@ -223,7 +223,7 @@ func TestDescriptorsRunOut(t *testing.T) {
 		require.NoError(t, unix.Close(fd))
 		a = w.answer()
 		limited := before
-		limited.Cur = uint64(fd)
+		setLimit(&limited.Cur, fd)
 		require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &limited))
 		defer func() { require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &before)) }()
 		l.Accept(-1, false, a)
@@ -232,6 +232,9 @@ func TestDescriptorsRunOut(t *testing.T) {
 	w.startAccept(l, -1, false).socket()
 	w.startAccept(l, -1, false).socket()
 }
+
+// setLimit sets a limit whose type is not the same on all systems.
+func setLimit[T int64 | uint64](limit *T, n int) { *limit = T(n) }
 
 func TestListenRefusals(t *testing.T) {
 	w := newWorld(t, Config{})
