@@ -14,6 +14,7 @@
     first_use_starts_the_application/1,
     missing_program_is_an_error/1,
     program_that_is_no_port_program_is_an_error/1,
+    stopping_node_opens_no_socket/1,
     shards_share_the_sockets/1,
     stop_ends_the_port_program/1
 ]).
@@ -84,6 +85,7 @@ all() ->
         first_use_starts_the_application,
         missing_program_is_an_error,
         program_that_is_no_port_program_is_an_error,
+        stopping_node_opens_no_socket,
         shards_share_the_sockets,
         stop_ends_the_port_program,
         port_program_is_killed,
@@ -158,6 +160,15 @@ program_that_is_no_port_program_is_an_error(_Config) ->
          {error, eproto} = gentcp:listen(0, ?OPTS)
      end || Frame <- ["\\0\\0\\0\\5hello", "\\0\\0\\0\\2\\203j"]],
     ok.
+
+%% Once it stops, the application controller answers nobody.
+stopping_node_opens_no_socket(_Config) ->
+    {ok, Peer, _} = do_start_peer(),
+    ok = peer:call(Peer, sys, suspend, [application_controller]),
+    ?assertEqual({error, closed}, peer:call(Peer, gentcp, listen, [0, ?OPTS])),
+    ok = peer:call(Peer, sys, resume, [application_controller]),
+    {ok, _} = peer:call(Peer, gentcp, listen, [0, ?OPTS]),
+    ok = peer:stop(Peer).
 
 shards_share_the_sockets(_Config) ->
     ok = application:set_env(gentcp, shards, 3),
@@ -294,7 +305,7 @@ port_program_is_stuck(_Config) ->
 
 %% Those who write to it wait, and with them the router, until it is found out.
 port_program_is_stuck_and_its_pipe_full(_Config) ->
-    ok = application:set_env(gentcp, heartbeat, 500),
+    ok = application:set_env(gentcp, heartbeat, 1500),
     {C, _S} = do_pair([{high_watermark, 100_000_000}], []),
     #{os_pid := OsPid} = gentcp:port_info(),
     do_signal("STOP", OsPid),
@@ -561,6 +572,12 @@ functions_of_this_module(_Config) ->
     ?assertEqual({error, closed}, gentcp:recv(S, -1)),
     ?assertEqual({error, einval}, gentcp:send(C, [300])),
     ?assertEqual({error, closed}, gentcp:send(S, [300])),
+    %% Numbers that the wire has no room for.
+    Huge = 1 bsl 64,
+    ?assertEqual({error, einval}, gentcp:recv(C, Huge)),
+    ?assertEqual({error, einval}, gentcp:accept(C, Huge)),
+    ?assertEqual({error, closed}, gentcp:recv(C, 0, Huge)),
+    ?assertEqual({error, einval}, gentcp:getopts(L, [active | packet])),
     ?assertError(badarg, gentcp:monitor(foo)).
 
 %% As stock does with `inet_tcp', the default takes IPv6 addresses too.

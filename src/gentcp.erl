@@ -69,6 +69,9 @@
 %% How much unrecv puts into one frame.
 -define(UNRECV_SIZE, 32 * 1024 * 1024).
 
+%% Half a century is as good as for ever, and no timer overflows.
+-define(MAX_TIMEOUT, 50 * 365 * 24 * 3600 * 1000).
+
 -define(STATISTICS, [recv_oct, recv_cnt, recv_max, recv_avg, recv_dvi,
                      send_oct, send_cnt, send_max, send_avg, send_pend]).
 
@@ -355,7 +358,7 @@ setopts(?SOCKET(Port, Id, Slot), Opts) ->
 %% @doc As `inet:getopts/2'.
 -spec getopts(socket(), [term()]) -> {ok, [term()]} | {error, einval}.
 getopts(?SOCKET(Port, Id, _), Names) when is_list(Names) ->
-    case call(Port, {getopts, Id, gentcp_proto:options(Names)}) of
+    try call(Port, {getopts, Id, gentcp_proto:options(Names)}) of
         {ok, Values} ->
             {ok, [case Value of
                       {netns, Name} -> {netns, binary_to_filename(Name)};
@@ -363,6 +366,9 @@ getopts(?SOCKET(Port, Id, _), Names) when is_list(Names) ->
                   end || Value <- Values]};
         {error, _} ->
             {error, einval}
+    catch
+        %% An improper list.
+        error:{bad_generator, _} -> {error, einval}
     end.
 
 binary_to_filename(Binary) ->
@@ -558,6 +564,8 @@ call(Port, Router, Command) ->
     try gentcp_proto:fits(Frame) andalso port_command(Port, Frame) of
         true ->
             receive
+                %% A number that no caller can mean, beyond what the wire takes.
+                {Ref, {error, {bad_command, _}}} -> {error, einval};
                 {Ref, Result} -> Result;
                 {'DOWN', Ref, process, _, _} -> {error, closed}
             end;
@@ -576,8 +584,9 @@ ask(?SOCKET(Port, _, _), Question) ->
         closed -> closed
     end.
 
-timeout(Timeout) when is_integer(Timeout), Timeout < 0 -> infinity;
-timeout(Timeout) -> Timeout.
+timeout(infinity) -> infinity;
+timeout(Timeout) when Timeout < 0 -> infinity;
+timeout(Timeout) -> min(Timeout, ?MAX_TIMEOUT).
 
 einval_if_closed({error, closed}) -> {error, einval};
 einval_if_closed(Result) -> Result.

@@ -18,6 +18,9 @@
 %% look waits for the supervisor, so this bounds restarts, not time.
 -define(LOOKS, 100).
 
+%% How long the application controller may take to answer, in milliseconds.
+-define(PATIENCE, 2000).
+
 -spec start_link() -> {ok, pid()} | {error, term()}.
 start_link() ->
     case supervisor:start_link({local, ?MODULE}, ?MODULE, []) of
@@ -71,7 +74,8 @@ routers() ->
 start(Looks) ->
     case whereis(?MODULE) of
         undefined ->
-            case application:ensure_all_started(gentcp) of
+            case is_node_stopping() orelse application:ensure_all_started(gentcp) of
+                true -> {error, closed};
                 {ok, _} -> router(Looks - 1);
                 {error, {_Application, Reason}} -> {error, posix(Reason)}
             end;
@@ -82,6 +86,15 @@ start(Looks) ->
             catch
                 exit:_ -> router(Looks - 1)
             end
+    end.
+
+%% A node that stops starts no applications, and who asks it to waits for ever:
+%% an application that says goodbye over a new socket would keep the node up.
+is_node_stopping() ->
+    try application:which_applications(?PATIENCE) of
+        _ -> false
+    catch
+        exit:_ -> true
     end.
 
 %% Why the application did not start, as an opening call can tell it.
