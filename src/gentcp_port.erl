@@ -159,7 +159,10 @@ open_program() ->
                   [{packet, 4}, binary, use_stdio, {args, Args},
                    {busy_limits_port, ?BUSY_LIMITS}, {busy_limits_msgq, disabled}])
     catch
-        error:Reason -> throw(Reason)
+        error:Reason ->
+            ?LOG_ERROR("gentcp: cannot start the port program ~ts: ~ts",
+                       [program(), file:format_error(Reason)]),
+            throw(Reason)
     end.
 
 program() ->
