@@ -103,7 +103,7 @@ func (d *Session) greet(c *portproto.Command) error {
 	}
 	d.greeted = true
 	d.sendCredit, d.otp, d.nodePID = h.SendCredit, h.OTP, h.OSPid
-	d.out.window = h.Window
+	d.out.window = int(min(h.Window, math.MaxInt32))
 	d.stack.SetIPv6Hosts(h.OTP == 0 || h.OTP >= 26)
 	return nil
 }

@@ -2,7 +2,9 @@
 
 package driver
 
+import "github.com/gentcp/gentcp/etf"
+
 // enlargePipes does nothing: these systems size pipes themselves.
 func enlargePipes(...int) {}
 
-var features = []string{"sendfile"}
+var features = []etf.Atom{"sendfile"}

@@ -1,6 +1,10 @@
 package driver
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/gentcp/gentcp/etf"
+)
 
 // pipeSize is what an unprivileged process may ask for by default.
 const pipeSize = 1 << 20
@@ -12,4 +16,4 @@ func enlargePipes(fds ...int) {
 	}
 }
 
-var features = []string{"sendfile", "fd", "netns"}
+var features = []etf.Atom{"sendfile", "fd", "netns"}

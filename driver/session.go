@@ -97,10 +97,15 @@ func (d *Session) watch(stdin, stdout int) error {
 
 func (d *Session) hello() {
 	h := portproto.Hello{
-		OSPid: os.Getpid(), MaxFrame: d.cfg.MaxFrame, MaxSockets: d.cfg.MaxSockets, Features: features,
+		Program: portproto.Program, OSPid: os.Getpid(), MaxFrame: d.cfg.MaxFrame, MaxSockets: d.cfg.MaxSockets, Features: features,
 	}
 	d.out.begin()
-	d.out.buf(h.Append(d.out.batch.Buf))
+	b, err := h.Append(d.out.batch.Buf)
+	if err != nil {
+		d.stop(fmt.Errorf("driver: say hello: %w", err))
+		return
+	}
+	d.out.buf(b)
 	d.out.end()
 }
 

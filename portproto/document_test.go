@@ -117,13 +117,15 @@ func appendMessage(t testing.TB, b []byte, message etf.Term) []byte {
 		info, err := etf.ToGoMap[string, any](m[2].(etf.Map))
 		require.NoError(t, err)
 		h := portproto.Hello{
-			OSPid: int(info["os_pid"].(int64)), MaxFrame: int(info["max_frame"].(int64)),
+			Program: string(info["version"].([]byte)), OSPid: int(info["os_pid"].(int64)), MaxFrame: int(info["max_frame"].(int64)),
 			MaxSockets: int(info["max_sockets"].(int64)),
 		}
 		for _, f := range info["features"].(etf.List) {
-			h.Features = append(h.Features, string(f.(etf.Atom)))
+			h.Features = append(h.Features, f.(etf.Atom))
 		}
-		return h.Append(b)
+		b, err = h.Append(b)
+		require.NoError(t, err)
+		return b
 	case "to":
 		return appendMessage(t, portproto.AppendTo(b, raw(t, m[1])), m[2])
 	case "reply":

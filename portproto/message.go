@@ -56,37 +56,26 @@ func AppendCredit(dst []byte, id int64, octets, window int) []byte {
 
 // Hello is what the port program says first.
 type Hello struct {
-	OSPid      int
-	MaxFrame   int
-	MaxSockets int
-	Features   []string
+	_          struct{}   `etf:",map"`
+	Program    string     `etf:"version"`
+	OSPid      int        `etf:"os_pid"`
+	MaxFrame   int        `etf:"max_frame"`
+	MaxSockets int        `etf:"max_sockets"`
+	Features   []etf.Atom `etf:"features"`
 }
 
 // Append writes {hello, Version, Map}.
-func (h Hello) Append(dst []byte) []byte {
-	dst = etf.AppendAtom(etf.AppendTupleHeader(dst, 3), "hello")
-	dst = etf.AppendMapHeader(etf.AppendInt(dst, Version), 5)
-	dst = etf.AppendBinary(etf.AppendAtom(dst, "version"), Program)
-	dst = etf.AppendInt(etf.AppendAtom(dst, "os_pid"), int64(h.OSPid))
-	dst = etf.AppendInt(etf.AppendAtom(dst, "max_frame"), int64(h.MaxFrame))
-	dst = etf.AppendInt(etf.AppendAtom(dst, "max_sockets"), int64(h.MaxSockets))
-	dst = etf.AppendAtom(dst, "features")
-	if len(h.Features) > 0 {
-		dst = etf.AppendListHeader(dst, len(h.Features))
-		for _, f := range h.Features {
-			dst = etf.AppendAtom(dst, f)
-		}
-	}
-	return etf.AppendNil(dst)
+func (h Hello) Append(dst []byte) ([]byte, error) {
+	return etf.Append(dst, etf.Tuple{etf.Atom("hello"), int64(Version), h})
 }
 
 // NodeHello is the node's answer.
 type NodeHello struct {
-	Version    int64
-	Window     int // 0: no limit
-	SendCredit bool
-	OTP        int // 0: the newest
-	OSPid      int // 0: not told
+	Version    int64  `etf:"-"`
+	Window     uint64 `etf:"window"` // 0: no limit
+	SendCredit bool   `etf:"send_credit"`
+	OTP        int    `etf:"otp"`    // 0: the newest
+	OSPid      int    `etf:"os_pid"` // 0: not told
 }
 
 // ReadHello reads the arguments of the node's hello: {hello, Version} or
@@ -99,23 +88,14 @@ func ReadHello(c *Command) (NodeHello, error) {
 	if s.Err() == nil && h.Version != Version {
 		return h, nil // what another version says further on is not known here
 	}
+	var options etf.RawTerm
 	if c.Arity > 2 {
-		for range s.MapHeader() {
-			switch key := string(s.Atom()); key {
-			case "window":
-				h.Window = int(min(s.Uint(), math.MaxInt32))
-			case "otp":
-				h.OTP = int(s.Int())
-			case "os_pid":
-				h.OSPid = int(s.Int())
-			case "send_credit":
-				h.SendCredit = s.Bool()
-			default:
-				s.Skip()
-			}
-		}
+		options = s.Raw()
 	}
-	return h, s.Finish()
+	if err := s.Finish(); err != nil || options == nil {
+		return h, err
+	}
+	return h, options.Unmarshal(&h)
 }
 
 var (
