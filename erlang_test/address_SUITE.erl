@@ -29,6 +29,7 @@
     local_client_with_a_name/1,
     local_port_must_be_zero/1,
     local_path_limit/1,
+    no_permission/1,
     local_path_stays/1,
     local_abstract_names/1,
     local_autobind/1,
@@ -82,6 +83,7 @@ cases() ->
         local_client_with_a_name,
         local_port_must_be_zero,
         local_path_limit,
+        no_permission,
         local_path_stays,
         local_abstract_names,
         local_autobind,
@@ -446,6 +448,16 @@ local_port_must_be_zero(_Config) ->
         outcome(fun() -> gen_tcp:connect({local, Path}, 1, []) end),
     {error, enoent} = file:read_link_info(Path),
     ok.
+
+%% G-12: where nobody may make a file, not even root.
+no_permission(_Config) ->
+    case filelib:is_dir("/sys/kernel") of
+        true ->
+            {error, Reason} = gen_tcp:listen(0, [{ip, {local, "/sys/kernel/gentcp"}}]),
+            true = lists:member(Reason, [eperm, eacces]);
+        false ->
+            {skip, "no /sys, the one place where even root may not make a file"}
+    end.
 
 %% G-12
 local_path_limit(_Config) ->
