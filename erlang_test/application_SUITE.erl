@@ -24,6 +24,8 @@
     port_program_is_killed/1,
     calls_in_flight_when_the_port_program_is_killed/1,
     port_program_is_killed_again_and_again/1,
+    port_program_cannot_be_started_again/1,
+    port_program_is_replaced_unasked/1,
     port_program_loses_its_way/1,
     router_is_killed/1,
     port_program_is_stuck/1,
@@ -91,6 +93,8 @@ all() ->
         port_program_is_killed,
         calls_in_flight_when_the_port_program_is_killed,
         port_program_is_killed_again_and_again,
+        port_program_cannot_be_started_again,
+        port_program_is_replaced_unasked,
         port_program_loses_its_way,
         router_is_killed,
         port_program_is_stuck,
@@ -258,6 +262,29 @@ port_program_is_killed_again_and_again(_Config) ->
          receive {'DOWN', Ref, port, C, econnaborted} -> ok end
      end || N <- lists:seq(1, 10)],
     ok.
+
+%% The application goes on: a release that has it permanent would end with it.
+port_program_cannot_be_started_again(_Config) ->
+    {C, _S} = do_pair([], []),
+    ok = application:set_env(gentcp, port_program, "/nonexistent/gentcp_port"),
+    ok = do_kill_port_program(),
+    {error, closed} = gentcp:recv(C, 0),
+    [?assertEqual({error, enoent}, gentcp:listen(0, ?OPTS)) || _ <- lists:seq(1, 200)],
+    true = do_is_running(),
+    ok = application:unset_env(gentcp, port_program),
+    {_, _} = do_pair([], []),
+    ok.
+
+%% One that has lived for a while, that is.
+port_program_is_replaced_unasked(_Config) ->
+    {_, _} = do_pair([], []),
+    #{os_pid := OsPid} = gentcp:port_info(),
+    timer:sleep(1100),
+    ok = do_kill_port_program(),
+    eventually(fun() ->
+        #{os_pid := New} = gentcp:port_info(),
+        is_integer(New) andalso New =/= OsPid
+    end).
 
 %% A program that opens a socket as it should, and then writes what is no term.
 port_program_loses_its_way(_Config) ->

@@ -52,6 +52,10 @@
 %% Slots for credit. A socket beyond that has each of its sends called.
 -define(MAX_SLOTS, 65536).
 
+%% A port program that has lived for so long, in milliseconds, is replaced at once
+%% when it ends. One that ends before is when it is needed.
+-define(PROBATION, 1000).
+
 %% How long a port program may take to say hello.
 -define(HELLO_TIMEOUT, 10000).
 
@@ -85,6 +89,8 @@
 
 -record(state, {
     parent :: pid(),
+    name :: atom(),
+    started = erlang:monotonic_time(millisecond) :: integer(),
     port :: port(),
     os_pid :: non_neg_integer(),
     credit :: gentcp_credit:array(),
@@ -115,7 +121,7 @@ start_link(Name) ->
 -spec init(pid(), atom()) -> no_return().
 init(Parent, Name) ->
     process_flag(trap_exit, true),
-    try start_program(Parent) of
+    try start_program(Parent, Name) of
         State ->
             true = register(Name, self()),
             ok = forget_the_dead(),
@@ -138,7 +144,7 @@ forget_the_dead() ->
             erlang:port_info(Port, id) =:= undefined],
     ok.
 
-start_program(Parent) ->
+start_program(Parent, Name) ->
     Port = open_program(),
     _ = erlang:monitor(port, Port),
     #{os_pid := OsPid} = Hello = hello(Port),
@@ -146,6 +152,7 @@ start_program(Parent) ->
     Slots = min(maps:get(max_sockets, Hello, ?MAX_SLOTS), ?MAX_SLOTS),
     #state{
         parent = Parent,
+        name = Name,
         port = Port,
         os_pid = OsPid,
         credit = gentcp_credit:new(Slots),
@@ -661,6 +668,8 @@ catch_close(Port) ->
 port_exit(Reason, #state{os_pid = OsPid, sockets = Sockets} = State) ->
     ?LOG_ERROR("gentcp: port program ~b ended (~tp), ~b sockets are closed",
                [OsPid, Reason, map_size(Sockets)]),
+    erlang:monotonic_time(millisecond) - State#state.started < ?PROBATION
+        orelse gentcp_sup:replace(State#state.name),
     stop({shutdown, {port_program, Reason}}, State).
 
 %% Owners that wait for messages get those of a connection that failed: an

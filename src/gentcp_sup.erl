@@ -8,14 +8,14 @@
 -export([start_link/0, init/1]).
 
 %% Picking.
--export([router/0, routers/0]).
+-export([router/0, routers/0, replace/1]).
 
 %% The names of the routers and a counter to take them in turn. They stay the
 %% same when a router is started again.
 -define(ROUTERS, gentcp_routers).
 
 %% How often a caller looks for a router that is being started again. Each
-%% look waits for the supervisor, so this bounds restarts, not time.
+%% look waits for the supervisor, so this bounds starts, not time.
 -define(LOOKS, 100).
 
 %% How long the application controller may take to answer, in milliseconds.
@@ -35,10 +35,13 @@ init([]) ->
     true = is_integer(Shards) andalso Shards > 0 orelse exit({bad_env, {shards, Shards}}),
     Names = [router_name(Shard) || Shard <- lists:seq(1, Shards)],
     persistent_term:put(?ROUTERS, {list_to_tuple(Names), atomics:new(1, [])}),
-    %% A port program that is killed now and then is nothing that the node
-    %% should suffer for, so the limit is far away.
+    %% That a port program dies, or cannot be started again for now, is nothing
+    %% that the node should suffer for. So the router ends in good order, for
+    %% which no restart is counted, and is started again by replace/1 or by the
+    %% next who needs it. The limit is for what no router should do.
     Flags = #{strategy => one_for_one, intensity => 100, period => 10},
-    {ok, {Flags, [#{id => Name, start => {gentcp_port, start_link, [Name]}} || Name <- Names]}}.
+    {ok, {Flags, [#{id => Name, start => {gentcp_port, start_link, [Name]},
+                    restart => transient} || Name <- Names]}}.
 
 router_name(Shard) ->
     list_to_atom("gentcp_port_" ++ integer_to_list(Shard)).
@@ -52,18 +55,35 @@ router() ->
 router(0) ->
     {error, system_limit};
 router(Looks) ->
-    case next() of
-        undefined -> start(Looks);
+    Name = next(),
+    case whereis(Name) of
+        undefined -> start(Name, Looks);
         Pid -> {ok, Pid}
     end.
 
 next() ->
     case persistent_term:get(?ROUTERS, undefined) of
         undefined -> undefined;
-        {{Name}, _} -> whereis(Name);
-        {Names, Turn} ->
-            whereis(element(1 + atomics:add_get(Turn, 1, 1) rem tuple_size(Names), Names))
+        {{Name}, _} -> Name;
+        {Names, Turn} -> element(1 + atomics:add_get(Turn, 1, 1) rem tuple_size(Names), Names)
     end.
+
+%% @doc Has the calling router started again when it has ended.
+-spec replace(atom()) -> ok.
+replace(Name) ->
+    Router = self(),
+    _ = spawn(fun() ->
+        Ref = erlang:monitor(process, Router),
+        receive {'DOWN', Ref, process, _, _} -> ok end,
+        try supervisor:restart_child(?MODULE, Name) of
+            %% If it cannot be started, or the supervisor knows nothing of its
+            %% end yet: the next who needs it tries again.
+            _ -> ok
+        catch
+            exit:_ -> ok
+        end
+    end),
+    ok.
 
 %% @doc The routers that run.
 -spec routers() -> [pid()].
@@ -71,7 +91,7 @@ routers() ->
     {Names, _} = persistent_term:get(?ROUTERS, {{}, none}),
     [Pid || Name <- tuple_to_list(Names), Pid <- [whereis(Name)], is_pid(Pid)].
 
-start(Looks) ->
+start(Name, Looks) ->
     case whereis(?MODULE) of
         undefined ->
             case is_node_stopping() orelse application:ensure_all_started(gentcp) of
@@ -80,8 +100,8 @@ start(Looks) ->
                 {error, {_Application, Reason}} -> {error, posix(Reason)}
             end;
         Supervisor ->
-            %% It answers when it has nothing left to start again.
-            try supervisor:which_children(Supervisor) of
+            try supervisor:restart_child(Supervisor, Name) of
+                {error, {port_program, _, _} = Reason} -> {error, posix(Reason)};
                 _ -> router(Looks - 1)
             catch
                 exit:_ -> router(Looks - 1)
