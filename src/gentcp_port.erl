@@ -684,7 +684,19 @@ stop(Reason, #state{port = Port, sockets = Sockets, credit = Credit} = State) ->
                   maps:values(Sockets)),
     true = catch_close(Port),
     lists:foreach(fun({Socket, Activity}) -> bury(Socket, Activity, State) end, Activities),
+    true = unregister(State#state.name),
+    refuse_openings(),
     exit(Reason).
+
+%% Whoever came too late goes to the next router.
+refuse_openings() ->
+    receive
+        {open, _Caller, Alias, _Activity, _Command} ->
+            tell(Alias, {error, noproc}),
+            refuse_openings()
+    after 0 ->
+        ok
+    end.
 
 bury(#socket{term = S, kind = Kind, owner = Owner, held = Held, watchers = Refs} = Socket,
      Activity, State) ->
