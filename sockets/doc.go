@@ -7,7 +7,7 @@
 // A [Stack] owns its sockets and serves them from one goroutine, the one that
 // calls [Stack.Run]. Every method of Stack and Socket must be called there:
 // from the callbacks of the [Sink], from a handler registered with
-// [Stack.Watch], from a completion, or through [Stack.Post], the only method
+// [Stack.WatchRead], from a completion, or through [Stack.Post], the only method
 // that other goroutines may use. There are no locks: one event loop over
 // non-blocking descriptors spares the hand-over between goroutines, which
 // costs more than the system calls of a small message.

@@ -85,6 +85,9 @@ func (s *Socket) recvFailed(err error) {
 	}
 	s.recv.r = nil
 	s.st.stop(&s.recv.timer)
+	if len(s.in) == 0 {
+		s.in, s.room = nil, nil // what a long recv has waited with
+	}
 	r.Received(s, packet.Packet{}, err)
 }
 

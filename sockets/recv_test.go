@@ -481,3 +481,17 @@ func TestIdleSocketHoldsNoBuffer(t *testing.T) {
 		})
 	})
 }
+
+// A recv of many octets has its room while it waits, and no longer.
+func TestLongRecvThatFailsHoldsNoBuffer(t *testing.T) {
+	w := newWorld(t, Config{})
+	s, _ := w.withPeer(Inet, passive)
+	a := w.startRecv(s, maxRecv, 100_000)
+	w.do(func() { require.NotNil(t, s.room) })
+	w.expire(func() *timer { return &s.recv.timer })
+	require.ErrorIs(t, a.error(), ErrTimeout)
+	w.do(func() {
+		require.Nil(t, s.in)
+		require.Nil(t, s.room)
+	})
+}
