@@ -337,7 +337,7 @@ uris(_) ->
             {"plain", "plain"}],
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}]),
     tcp_pairs:peer_send(Peer, [["GET ", Uri, " HTTP/1.1\r\n\r\n"] || {Uri, _} <- Uris]),
-    do_each(Uris, fun({_, Parsed}) ->
+    rows:each(Uris, fun({_, Parsed}) ->
                       [Start, End] = do_recv(S, 2),
                       ?assertEqual({ok, {http_request, 'GET', Parsed, {1, 1}}}, Start),
                       ?assertEqual({ok, http_eoh}, End)
@@ -375,7 +375,7 @@ known_fields(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, httph}]),
     tcp_pairs:peer_send(Peer, [[[Field, ": v\r\n", string:lowercase(Field), ": v\r\n",
                                  string:uppercase(Field), ": v\r\n"] || Field <- Fields], "\r\n"]),
-    do_each(lists:zip(lists:seq(1, length(Fields)), Fields),
+    rows:each(lists:zip(lists:seq(1, length(Fields)), Fields),
             fun({Number, Field}) ->
                 ?assertEqual([{ok, {http_header, Number, list_to_atom(Field), Orig, "v"}}
                               || Orig <- [Field, string:lowercase(Field), string:uppercase(Field)]],
@@ -392,7 +392,7 @@ unknown_fields(_) ->
               {Long50, [$X | tl(Long50)]}, {"x" ++ Long50, "x" ++ Long50}],
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, httph}]),
     tcp_pairs:peer_send(Peer, [[[Field, ": v\r\n"] || {Field, _} <- Fields], "\r\n"]),
-    do_each(Fields, fun({Field, Name}) ->
+    rows:each(Fields, fun({Field, Name}) ->
                         ?assertEqual([{ok, {http_header, 0, Name, Field, "v"}}], do_recv(S, 1))
                     end),
     do_close([S], [Peer]).
@@ -432,7 +432,7 @@ header_values(_) ->
               {"a:", ""}, {"a: ", ""}, {"a: b:c", "b:c"}],
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, httph}]),
     tcp_pairs:peer_send(Peer, [[[Line, "\r\n"] || {Line, _} <- Values], "\r\n"]),
-    do_each(Values, fun({_, Value}) ->
+    rows:each(Values, fun({_, Value}) ->
                         ?assertMatch([{ok, {http_header, 0, "A", _, Value}}], do_recv(S, 1))
                     end),
     do_close([S], [Peer]).
@@ -869,25 +869,6 @@ do_messages(Count) ->
         Message -> [Message | do_messages(Count - 1)]
     after 5000 ->
         [{missing, Count}]
-    end.
-
-%% Runs Check for every row and fails with all rows that did not hold.
-do_each(Rows, Check) ->
-    Failures = [{Row, Failure} || Row <- Rows, Failure <- do_failure(Check, Row)],
-    case Failures of
-        [] -> ok;
-        _ -> ct:fail("~p", [Failures])
-    end.
-
-do_failure(Check, Row) ->
-    try Check(Row) of
-        _ -> []
-    catch
-        error:{assertEqual, Info} ->
-            [{expected, proplists:get_value(expected, Info),
-              got, proplists:get_value(value, Info)}];
-        Class:Reason:Stack ->
-            [{Class, Reason, Stack}]
     end.
 
 do_close(Sockets, Peers) ->

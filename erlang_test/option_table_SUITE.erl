@@ -172,7 +172,7 @@ do_check_defaults(Theme) ->
     {L, Port} = tcp_pairs:listen(),
     {ok, C} = gen_tcp:connect({127, 0, 0, 1}, Port, [binary, {active, false}]),
     {ok, S} = gen_tcp:accept(L),
-    do_each([Row || #{default := _} = Row <- do_rows(Theme)],
+    rows:each([Row || #{default := _} = Row <- do_rows(Theme)],
             fun(#{name := Name, default := Default}) ->
                 [?assertEqual({Which, {ok, [{Name, Default}]}},
                               {Which, inet:getopts(Socket, [Name])})
@@ -200,7 +200,7 @@ kernel_in_setopts(_) -> do_check_setopts(kernel).
 ipv4_in_setopts(_) -> do_check_setopts(ipv4).
 
 do_check_setopts(Theme) ->
-    do_each(do_rows(Theme), fun(Row) -> do_check_setopts_row(Row) end).
+    rows:each(do_rows(Theme), fun(Row) -> do_check_setopts_row(Row) end).
 
 do_check_setopts_row(#{name := Name} = Row) ->
     [begin
@@ -230,7 +230,7 @@ kernel_in_connect(_) -> do_check_connect(kernel).
 ipv4_in_connect(_) -> do_check_connect(ipv4).
 
 do_check_connect(Theme) ->
-    do_each(do_rows(Theme), fun(Row) -> do_check_connect_row(Row) end).
+    rows:each(do_rows(Theme), fun(Row) -> do_check_connect_row(Row) end).
 
 do_check_connect_row(#{name := Name} = Row) ->
     [begin
@@ -257,7 +257,7 @@ kernel_inherited(_) -> do_check_inherited(kernel).
 ipv4_inherited(_) -> do_check_inherited(ipv4).
 
 do_check_inherited(Theme) ->
-    do_each(do_rows(Theme), fun(Row) -> do_check_inherited_row(Row) end).
+    rows:each(do_rows(Theme), fun(Row) -> do_check_inherited_row(Row) end).
 
 do_check_inherited_row(#{name := Name} = Row) ->
     [begin
@@ -291,7 +291,7 @@ kernel_bad_types(_) -> do_check_bad_types(kernel).
 ipv4_bad_types(_) -> do_check_bad_types(ipv4).
 
 do_check_bad_types(Theme) ->
-    do_each(do_rows(Theme), fun(Row) -> do_check_bad_types_row(Row) end).
+    rows:each(do_rows(Theme), fun(Row) -> do_check_bad_types_row(Row) end).
 
 do_check_bad_types_row(#{name := Name, bad := Bad}) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
@@ -317,7 +317,7 @@ release_27_options(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     case do_release() of
         Release when Release >= 27 ->
-            do_each(do_new_rows(),
+            rows:each(do_new_rows(),
                     fun(#{name := Name, default := Default} = Row) ->
                         ?assertEqual({ok, [{Name, Default}]}, inet:getopts(S, [Name])),
                         do_check_setopts_row(Row),
@@ -335,7 +335,7 @@ release_27_options(_) ->
             ?assertEqual(badarg, do_connect_exit([{non_block_send, true}])),
             ?assertEqual(badarg, do_listen_exit([{non_block_send, true}]));
         25 ->
-            do_each([#{name => non_block_send} | do_new_rows()],
+            rows:each([#{name => non_block_send} | do_new_rows()],
                     fun(#{name := Name}) ->
                         ?assertEqual({error, einval}, inet:setopts(S, [{Name, false}])),
                         ?assertEqual({error, einval}, inet:getopts(S, [Name])),
@@ -403,7 +403,7 @@ names_refused_by_connect(_) ->
                {multicast_if, {127, 0, 0, 1}}, {read_packets, 5}, {sctp_nodelay, true},
                {sctp_autoclose, 1}, {add_membership, {{224, 0, 0, 1}, {127, 0, 0, 1}}},
                {no_such_option, 1}, no_such_option, {1, 2}, {active, true, 1}, 17, "active", active],
-    do_each([#{name => Opt} || Opt <- Refused],
+    rows:each([#{name => Opt} || Opt <- Refused],
             fun(#{name := Opt}) -> ?assertEqual(badarg, do_connect_exit([Opt])) end).
 
 %% R-5, 3.2 L: names that are no listen options are exit(badarg).
@@ -413,7 +413,7 @@ names_refused_by_listen(_) ->
                {multicast_if, {127, 0, 0, 1}}, {read_packets, 5}, {sctp_nodelay, true},
                {sctp_autoclose, 1}, {add_membership, {{224, 0, 0, 1}, {127, 0, 0, 1}}},
                {no_such_option, 1}, no_such_option, {1, 2}, {active, true, 1}, 17, "active", active],
-    do_each([#{name => Opt} || Opt <- Refused],
+    rows:each([#{name => Opt} || Opt <- Refused],
             fun(#{name := Opt}) -> ?assertEqual(badarg, do_listen_exit([Opt])) end).
 
 %% R-1, 3.2 S: what only creates a socket, sctp_* and unknown names are einval in setopts.
@@ -425,7 +425,7 @@ names_refused_by_setopts(_) ->
                {active, true, 1}, 17, "active", active, {raw, 1, 2}, {}],
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     {L, _} = tcp_pairs:listen(),
-    do_each([#{name => Opt} || Opt <- Refused],
+    rows:each([#{name => Opt} || Opt <- Refused],
             fun(#{name := Opt}) ->
                 ?assertEqual({error, einval}, inet:setopts(S, [Opt])),
                 ?assertEqual({error, einval}, inet:setopts(L, [Opt]))
@@ -440,7 +440,7 @@ names_refused_by_getopts(_) ->
                {active, true}, {packet, 0}, 17, "active", {}],
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     {L, _} = tcp_pairs:listen(),
-    do_each([#{name => Opt} || Opt <- Refused],
+    rows:each([#{name => Opt} || Opt <- Refused],
             fun(#{name := Opt}) ->
                 ?assertEqual({error, einval}, inet:getopts(S, [Opt])),
                 ?assertEqual({error, einval}, inet:getopts(L, [Opt]))
@@ -451,7 +451,7 @@ names_refused_by_getopts(_) ->
 %% 3.2 nopush, dontroute: setopts and getopts only.
 setopts_only_flags(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
-    do_each([#{name => Name} || Name <- [nopush, dontroute]],
+    rows:each([#{name => Name} || Name <- [nopush, dontroute]],
             fun(#{name := Name}) ->
                 ?assertEqual({ok, [{Name, false}]}, inet:getopts(S, [Name])),
                 ?assertEqual(ok, inet:setopts(S, [{Name, true}])),
@@ -1069,27 +1069,6 @@ read_packets_is_ignored(_) ->
 %%
 %% Local functions
 %%
-
-%% Runs Check for every row and fails with all rows that did not hold.
-do_each(Rows, Check) ->
-    Failures = [{Name, Failure}
-                || #{name := Name} = Row <- Rows,
-                   Failure <- do_failure(Check, Row)],
-    case Failures of
-        [] -> ok;
-        _ -> ct:fail("~p", [Failures])
-    end.
-
-do_failure(Check, Row) ->
-    try Check(Row) of
-        _ -> []
-    catch
-        error:{assertEqual, Info} ->
-            [{expected, proplists:get_value(expected, Info),
-              got, proplists:get_value(value, Info)}];
-        Class:Reason:Stack ->
-            [{Class, Reason, Stack}]
-    end.
 
 do_domain(#{set := Values}) ->
     [case Value of

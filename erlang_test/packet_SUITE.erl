@@ -419,7 +419,7 @@ do_malformed() ->
 
 %% 4.1 err, 4.2: every framing error is emsgsize in recv, and enotconn after it.
 malformed_frames_passive(_) ->
-    do_each(do_malformed(),
+    rows:each(do_malformed(),
             fun({Type, Limit, Wire}) ->
                 {S, Peer} = tcp_pairs:connect_to_peer([{packet, Type}, {packet_size, Limit}]),
                 tcp_pairs:peer_send(Peer, Wire),
@@ -430,7 +430,7 @@ malformed_frames_passive(_) ->
 
 %% 4.1 err, 4.2: the same as messages.
 malformed_frames_armed(_) ->
-    do_each(do_malformed(),
+    rows:each(do_malformed(),
             fun({Type, Limit, Wire}) ->
                 {S, Peer} = tcp_pairs:connect_to_peer([{packet, Type}, {packet_size, Limit},
                                                        {active, true}]),
@@ -441,7 +441,7 @@ malformed_frames_armed(_) ->
 
 %% 4.1 packet_size: a body of exactly that size passes, headers do not count.
 packet_size_is_inclusive(_) ->
-    do_each([{1, <<4, "abcd">>, <<"abcd">>},
+    rows:each([{1, <<4, "abcd">>, <<"abcd">>},
              {2, <<4:16, "abcd">>, <<"abcd">>},
              {4, <<4:32, "abcd">>, <<"abcd">>},
              {asn1, <<16#30, 4, "abcd">>, same},
@@ -842,25 +842,6 @@ do_silence() ->
         Message -> [Message]
     after ?SILENCE ->
         []
-    end.
-
-%% Runs Check for every row and fails with all rows that did not hold.
-do_each(Rows, Check) ->
-    Failures = [{Row, Failure} || Row <- Rows, Failure <- do_failure(Check, Row)],
-    case Failures of
-        [] -> ok;
-        _ -> ct:fail("~p", [Failures])
-    end.
-
-do_failure(Check, Row) ->
-    try Check(Row) of
-        _ -> []
-    catch
-        error:{assertEqual, Info} ->
-            [{expected, proplists:get_value(expected, Info),
-              got, proplists:get_value(value, Info)}];
-        Class:Reason:Stack ->
-            [{Class, Reason, Stack}]
     end.
 
 do_close(Sockets, Peers) ->
