@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -14,9 +15,10 @@ import (
 
 // Config are the limits of a session. The zero value is ready to use.
 type Config struct {
-	MaxFrame   int // octets, default portproto.DefaultMaxFrame
-	MaxSockets int // default: what the process may open
-	MaxQueue   int // octets of output a socket may hold, see sockets.Config
+	MaxFrame   int           // octets, default portproto.DefaultMaxFrame
+	MaxSockets int           // default: what the process may open
+	MaxQueue   int           // octets of output a socket may hold, see sockets.Config
+	BusyWait   time.Duration // see sockets.Config
 	Log        *slog.Logger
 }
 
@@ -58,7 +60,7 @@ func Run(cfg Config, stdin, stdout int) error {
 	}
 	d := &Session{cfg: cfg, log: cfg.Log}
 	stack, err := sockets.NewStack(sockets.Config{
-		MaxQueue: cfg.MaxQueue, MaxSockets: cfg.MaxSockets, Log: cfg.Log,
+		MaxQueue: cfg.MaxQueue, MaxSockets: cfg.MaxSockets, BusyWait: cfg.BusyWait, Log: cfg.Log,
 	}, d)
 	if err != nil {
 		return fmt.Errorf("driver: %w", err)

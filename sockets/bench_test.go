@@ -55,9 +55,11 @@ func newBench(t testing.TB, opts ...Option) *bench {
 
 // turn is one round of Run.
 func (b *bench) turn() {
-	if err := b.st.poll.wait(0, b.st.dispatch); err != nil {
+	n, err := b.st.wait(0)
+	if err != nil {
 		panic(err)
 	}
+	b.st.poll.tell(n, b.st.dispatch)
 	b.st.run()
 	b.st.fireTimers()
 	b.st.Uncork()

@@ -3,6 +3,7 @@
 package sockets
 
 import (
+	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -64,20 +65,25 @@ func (p *poller) remove(fd int) {
 	_, _ = unix.Kevent(p.fd, changes[1:], nil, nil)
 }
 
-func (p *poller) wait(timeout time.Duration, ready func(token, readiness)) error {
+func (p *poller) fetch(timeout time.Duration) (n int, err error) {
 	var ts *unix.Timespec
 	if timeout >= 0 {
 		t := unix.NsecToTimespec(int64(timeout))
 		ts = &t
 	}
 	p.round++
-	n, err := unix.Kevent(p.fd, nil, p.events[:], ts)
-	if err != nil {
-		if err == unix.EINTR {
-			return nil
-		}
-		return err
+	n, err = unix.Kevent(p.fd, nil, p.events[:], ts)
+	if err == unix.EINTR {
+		return 0, nil
 	}
+	return max(n, 0), err
+}
+
+func (p *poller) look() (n int, err error) { return p.fetch(0) }
+
+func yieldThread() { runtime.Gosched() }
+
+func (p *poller) tell(n int, ready func(token, readiness)) {
 	for i := range p.events[:n] {
 		ev := &p.events[i]
 		t, ok := p.tokens[int(ev.Ident)]
@@ -99,5 +105,4 @@ func (p *poller) wait(timeout time.Duration, ready func(token, readiness)) error
 		}
 		ready(t.token, r)
 	}
-	return nil
 }

@@ -2,6 +2,7 @@ package sockets
 
 import (
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -38,20 +39,37 @@ func (p *poller) remove(fd int) {
 	_ = unix.EpollCtl(p.fd, unix.EPOLL_CTL_DEL, fd, nil)
 }
 
-// wait calls ready for every event. A negative timeout waits for ever.
-func (p *poller) wait(timeout time.Duration, ready func(token, readiness)) error {
+// fetch waits for events, which tell then hands out: n of them. A negative timeout waits for
+// ever.
+func (p *poller) fetch(timeout time.Duration) (n int, err error) {
 	ms := -1
 	if timeout >= 0 {
 		// Round up: a timer must not be looked at before its time.
 		ms = int((timeout + time.Millisecond - 1) / time.Millisecond)
 	}
-	n, err := unix.EpollWait(p.fd, p.events[:], ms)
-	if err != nil {
-		if err == unix.EINTR {
-			return nil
-		}
-		return err
+	n, err = unix.EpollWait(p.fd, p.events[:], ms)
+	if err == unix.EINTR {
+		return 0, nil
 	}
+	return max(n, 0), err
+}
+
+// look is fetch for those that are there. It never blocks, so the scheduler of goroutines need
+// not know of the system call.
+func (p *poller) look() (n int, err error) {
+	got, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd),
+		uintptr(unsafe.Pointer(&p.events[0])), uintptr(len(p.events)), 0, 0, 0)
+	if errno != 0 {
+		return p.fetch(0)
+	}
+	return int(got), nil
+}
+
+// yieldThread lets other threads have the processor, if any waits for it.
+func yieldThread() { _, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0) }
+
+// tell calls ready for each of n events that have been fetched.
+func (p *poller) tell(n int, ready func(token, readiness)) {
 	for i := range p.events[:n] {
 		ev := &p.events[i]
 		var r readiness
@@ -72,5 +90,4 @@ func (p *poller) wait(timeout time.Duration, ready func(token, readiness)) error
 		}
 		ready(token{ev.Fd, ev.Pad}, r)
 	}
-	return nil
 }

@@ -41,6 +41,10 @@ type Config struct {
 	// MaxSockets is the most sockets a Stack opens, listeners included; more
 	// are refused with EMFILE. 0 leaves it to the operating system.
 	MaxSockets int
+	// BusyWait is for how long the Stack looks for events before it sleeps, as long as
+	// they come that fast: a sleeping thread takes some ten microseconds to wake up. 0 is
+	// not at all.
+	BusyWait time.Duration
 	// IPv6Hosts parses IPv6 literals in HTTP request URIs as OTP 26 and newer do.
 	IPv6Hosts bool
 	// Log is where failures are told that no caller sees. Default: nowhere.
@@ -93,6 +97,7 @@ type Stack struct {
 	sockets map[ID]*Socket
 	lastID  ID
 
+	missed int // busy waits in a row that came to nothing, nor would have soon
 	timers timers
 	// runnable sockets have more to read or write than their turn allowed.
 	runnable, running []*Socket
@@ -166,9 +171,11 @@ func (st *Stack) Run() error {
 		if len(st.runnable) > 0 {
 			timeout = 0
 		}
-		if err := st.poll.wait(timeout, st.dispatch); err != nil {
+		n, err := st.wait(timeout)
+		if err != nil {
 			return fmt.Errorf("sockets: wait for events: %w", err)
 		}
+		st.poll.tell(n, st.dispatch)
 	}
 	return nil
 }

@@ -29,34 +29,60 @@ type paths struct {
 	build string // of the bench: ebin/ and peer
 }
 
-// parseDriver splits a driver's name: gentcp4 is gentcp with four port
-// programs.
-func parseDriver(name string) (driver string, shards int, err error) {
-	switch {
-	case name == "stock" || name == "socket" || name == "gentcp":
-		return name, 0, nil
-	case strings.HasPrefix(name, "gentcp"):
-		shards, err = strconv.Atoi(strings.TrimPrefix(name, "gentcp"))
-		if err == nil && shards > 0 {
-			return "gentcp", shards, nil
-		}
+// A driverSpec is what a driver's name on the command line stands for.
+type driverSpec struct {
+	driver string   // for bench_driver
+	shards int      // port programs of gentcp, 0 for the default
+	flags  []string // of the port program
+}
+
+// parseDriver takes a driver's name apart: gentcp4 is gentcp with four port programs, and
+// gentcp:busy-wait=0 has its port program started with -busy-wait=0.
+func parseDriver(name string) (driverSpec, error) {
+	parts := strings.Split(name, ":")
+	d := driverSpec{driver: parts[0]}
+	for _, flag := range parts[1:] {
+		d.flags = append(d.flags, "-"+flag)
 	}
-	return "", 0, fmt.Errorf("unknown driver %q: want stock, socket, gentcp or gentcpN for N port programs", name)
+	if number := strings.TrimPrefix(d.driver, "gentcp"); number != d.driver && number != "" {
+		shards, err := strconv.Atoi(number)
+		if err != nil || shards <= 0 {
+			return d, fmt.Errorf("driver %q: want gentcpN with a number of port programs", name)
+		}
+		d.driver, d.shards = "gentcp", shards
+	}
+	switch {
+	case d.driver != "stock" && d.driver != "socket" && d.driver != "gentcp":
+		return d, fmt.Errorf("unknown driver %q: want stock, socket, gentcp, gentcpN for N port programs, or gentcp:FLAG", name)
+	case d.driver != "gentcp" && len(d.flags) > 0:
+		return d, fmt.Errorf("driver %q: only gentcp has a port program with flags", name)
+	}
+	return d, nil
+}
+
+// arguments are those of erl that make gentcp what the driver's name says.
+func (d driverSpec) arguments() []string {
+	var args []string
+	if d.shards > 0 {
+		args = append(args, "-gentcp", "shards", strconv.Itoa(d.shards))
+	}
+	if len(d.flags) > 0 {
+		args = append(args, "-gentcp", "port_args", fmt.Sprintf(`["%s"]`, strings.Join(d.flags, `","`)))
+	}
+	return args
 }
 
 func startNode(ctx context.Context, p paths, peerPort int, driverName string) (*node, error) {
-	driver, shards, err := parseDriver(driverName)
+	spec, err := parseDriver(driverName)
 	if err != nil {
 		return nil, err
 	}
 	args := []string{"-noshell", "-pa", filepath.Join(p.build, "ebin")}
-	if driver == "gentcp" {
+	if spec.driver == "gentcp" {
 		args = append(args, "-pa", filepath.Join(p.root, "_build", "default", "lib", "gentcp", "ebin"))
-		if shards > 0 {
-			args = append(args, "-gentcp", "shards", strconv.Itoa(shards))
-		}
+		args = append(args, spec.arguments()...)
 	}
-	args = append(args, "-s", "bench_node", "main", "-extra", strconv.Itoa(peerPort), driver)
+	args = append(args, "-s", "bench_node", "main", "-extra", strconv.Itoa(peerPort), spec.driver)
 
 	ctx, cancel := context.WithCancel(ctx)
 	cmd := exec.CommandContext(ctx, "erl", args...)

@@ -57,28 +57,25 @@ func TestRequest(t *testing.T) {
 }
 
 func TestParseDriver(t *testing.T) {
-	tests := map[string]struct {
-		driver string
-		shards int
-		ok     bool
-	}{
-		"stock":   {"stock", 0, true},
-		"socket":  {"socket", 0, true},
-		"gentcp":  {"gentcp", 0, true},
-		"gentcp4": {"gentcp", 4, true},
-		"gentcp0": {"", 0, false},
-		"gentcpx": {"", 0, false},
-		"inet":    {"", 0, false},
-		"":        {"", 0, false},
+	for name, want := range map[string]driverSpec{
+		"stock":              {driver: "stock"},
+		"socket":             {driver: "socket"},
+		"gentcp":             {driver: "gentcp"},
+		"gentcp4":            {driver: "gentcp", shards: 4},
+		"gentcp:busy-wait=0": {driver: "gentcp", flags: []string{"-busy-wait=0"}},
+		"gentcp2:a=b:c":      {driver: "gentcp", shards: 2, flags: []string{"-a=b", "-c"}},
+	} {
+		spec, err := parseDriver(name)
+		require.NoError(t, err, name)
+		assert.Equal(t, want, spec, name)
 	}
-	for name, test := range tests {
-		driver, shards, err := parseDriver(name)
-		assert.Equal(t, test.ok, err == nil, name)
-		if test.ok {
-			assert.Equal(t, test.driver, driver, name)
-			assert.Equal(t, test.shards, shards, name)
-		}
+	for _, name := range []string{"gentcp0", "gentcpx", "inet", "", "stock:busy-wait=0"} {
+		_, err := parseDriver(name)
+		assert.Error(t, err, name)
 	}
+	spec, err := parseDriver("gentcp2:a=b:c")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"-gentcp", "shards", "2", "-gentcp", "port_args", `["-a=b","-c"]`}, spec.arguments())
 }
 
 func TestParseAnswer(t *testing.T) {

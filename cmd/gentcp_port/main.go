@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"github.com/gentcp/gentcp/driver"
 	"github.com/gentcp/gentcp/portproto"
@@ -47,6 +48,7 @@ and speaks the protocol of PROTOCOL.md on stdin and stdout.
 	maxFrame := flags.Int("max-frame", portproto.DefaultMaxFrame, "longest frame accepted on stdin, in `octets`")
 	maxSockets := flags.Int("max-sockets", 0, "most sockets open at a time (default: what the open file limit allows)")
 	maxQueue := flags.Int("max-queue", 1<<30, "most `octets` of unsent output for a socket")
+	busyWait := flags.Duration("busy-wait", 50*time.Microsecond, "look for events this `time` before sleeping, while they come that fast; 0 is not at all")
 	profiles := flags.String("pprof", "", "serve profiles over HTTP on this `address`, such as localhost:6060 (default: do not)")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
@@ -58,7 +60,7 @@ and speaks the protocol of PROTOCOL.md on stdin and stdout.
 		fmt.Printf("gentcp_port %s, protocol %d\n", portproto.Program, portproto.Version)
 		return exitOK
 	}
-	if flags.NArg() > 0 || *maxFrame <= 0 || *maxQueue <= 0 || *maxSockets < 0 {
+	if flags.NArg() > 0 || *maxFrame <= 0 || *maxQueue <= 0 || *maxSockets < 0 || *busyWait < 0 {
 		fmt.Fprintln(stderr, "gentcp_port: the limits must be positive, and there are no arguments")
 		flags.Usage()
 		return exitUsage
@@ -83,7 +85,7 @@ and speaks the protocol of PROTOCOL.md on stdin and stdout.
 	}
 	err := recovered(func() error {
 		return driver.Run(driver.Config{
-			MaxFrame: *maxFrame, MaxSockets: *maxSockets, MaxQueue: *maxQueue, Log: log,
+			MaxFrame: *maxFrame, MaxSockets: *maxSockets, MaxQueue: *maxQueue, BusyWait: *busyWait, Log: log,
 		}, int(os.Stdin.Fd()), int(os.Stdout.Fd()))
 	})
 	if err != nil {
