@@ -104,6 +104,7 @@ func (d *Session) greet(c *portproto.Command) error {
 	d.greeted = true
 	d.sendCredit, d.otp, d.nodePID = h.SendCredit, h.OTP, h.OSPid
 	d.out.window = int(min(h.Window, math.MaxInt32))
+	d.stack.SetAhead(int(min(h.Ahead, maxAhead)))
 	d.stack.SetIPv6Hosts(h.OTP == 0 || h.OTP >= 26)
 	return nil
 }
@@ -115,6 +116,7 @@ var arities = map[string][2]int{
 	"unrecv": {3, 3}, "unread": {3, 3}, "sendfile": {5, 5}, "sendfile_part": {3, 3}, "shutdown": {3, 3},
 	"close": {2, 2}, "getstat": {3, 3}, "peername": {2, 2}, "sockname": {2, 2}, "info": {2, 2}, "sockets": {1, 1},
 	"controlling_process": {3, 3}, "ping": {1, 1}, "credit": {2, 2}, "cancel": {2, 2}, "hello": {2, 3},
+	"taken": {4, 4}, "settle": {4, 5},
 }
 
 // dispatch carries out a command. An error is one that the command itself has, and that has
@@ -126,12 +128,8 @@ func (d *Session) dispatch(c *portproto.Command) error {
 	}
 	// What other commands find out, or let others find out, must not be overtaken by it.
 	d.stack.FlushCorked()
-	arity, ok := arities[string(name)]
-	if !ok {
-		return bad("unknown command %.64q", name)
-	}
-	if c.Arity < arity[0] || c.Arity > arity[1] {
-		return bad("%s takes %s, not %d", name, arguments(arity), c.Arity-1)
+	if err := checkArity(c); err != nil {
+		return err
 	}
 	switch string(name) {
 	case "listen":
@@ -163,7 +161,21 @@ func (d *Session) dispatch(c *portproto.Command) error {
 	if err != nil {
 		return err
 	}
+	if asks[string(name)] {
+		s.Ask(0, 0)
+	}
 	return d.socketCommand(c, s)
+}
+
+func checkArity(c *portproto.Command) error {
+	arity, ok := arities[string(c.Name)]
+	if !ok {
+		return bad("unknown command %.64q", c.Name)
+	}
+	if c.Arity < arity[0] || c.Arity > arity[1] {
+		return bad("%s takes %s, not %d", c.Name, arguments(arity), c.Arity-1)
+	}
+	return nil
 }
 
 // arguments says how many arguments a command takes.
@@ -202,6 +214,10 @@ func (d *Session) socketCommand(c *portproto.Command, s *sockets.Socket) error {
 			return err
 		}
 		return d.value(c, func(b []byte) []byte { return appendOptions(b, opts) })
+	case "taken":
+		return d.cmdTaken(c, s)
+	case "settle":
+		return d.cmdSettle(c, s)
 	case "accept":
 		return d.cmdAccept(c, s)
 	case "adopt":

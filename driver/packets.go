@@ -8,7 +8,7 @@ import (
 
 // appendPacket writes a packet in the form that the socket's options ask for.
 func appendPacket(b []byte, s *sockets.Socket, p packet.Packet) []byte {
-	bin := s.PacketMode() == packet.HTTPBin || s.PacketMode() == packet.HTTPHBin
+	bin := s.PacketMode().Binary()
 	switch p.Kind {
 	case packet.Bytes:
 		return appendBytes(b, s, p.Data)

@@ -34,8 +34,9 @@ type Session struct {
 	log   *slog.Logger
 	stack *sockets.Stack
 
-	in  commandReader
-	out messageWriter
+	in    commandReader
+	out   messageWriter
+	ahead aheadMessage
 
 	greeted    bool
 	sendCredit bool

@@ -51,6 +51,16 @@ func ReadCommand(frame []byte) (Command, error) {
 	return c, nil
 }
 
+// Inner reads the head of a command that is the last argument of this one, and takes its place.
+func (c *Command) Inner() error {
+	s := c.Args
+	if err := c.name(&s); err != nil {
+		return err
+	}
+	c.Args = s
+	return nil
+}
+
 // name reads the head of a command: an atom, or a tuple that begins with one.
 func (c *Command) name(s *etf.Scanner) error {
 	c.Arity = 1

@@ -54,6 +54,19 @@ func AppendCredit(dst []byte, id int64, octets, window int) []byte {
 	return AppendID(AppendID(dst, int64(octets)), int64(window))
 }
 
+// AppendAhead begins {ahead, Id, Loan, Length, Packets} up to the list of packets, whose head
+// is for [PatchListCount] once their number is known.
+func AppendAhead(dst []byte, id int64, loan, length int) []byte {
+	dst = AppendEvent(dst, "ahead", 5, id)
+	dst = AppendID(AppendID(dst, int64(loan)), int64(length))
+	return etf.AppendListHeader(dst, 0)
+}
+
+// PatchListCount writes the number of elements into the head of a list that ends at b[:end].
+func PatchListCount(b []byte, end, count int) {
+	binary.BigEndian.PutUint32(b[end-4:end], uint32(count))
+}
+
 // Hello is what the port program says first.
 type Hello struct {
 	_          struct{}   `etf:",map"`
@@ -74,6 +87,7 @@ type NodeHello struct {
 	Version    int64  `etf:"-"`
 	Window     uint64 `etf:"window"` // 0: no limit
 	SendCredit bool   `etf:"send_credit"`
+	Ahead      uint64 `etf:"ahead"`  // octets of one socket's input that may be on loan
 	OTP        int    `etf:"otp"`    // 0: the newest
 	OSPid      int    `etf:"os_pid"` // 0: not told
 }

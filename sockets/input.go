@@ -340,6 +340,9 @@ func (s *Socket) parse() (delivered int, err error) {
 		s.st.putRoom(s.room)
 		s.room = nil
 	}
+	if delivered > 0 && err == nil {
+		s.lend()
+	}
 	return delivered, err
 }
 
@@ -347,6 +350,7 @@ func (s *Socket) parse() (delivered int, err error) {
 func (s *Socket) deliver(p packet.Packet, n int) {
 	s.received.count(n)
 	if s.opts.active.armed() {
+		s.asked.once(s.opts.active.mode)
 		if s.opts.deliverPort {
 			s.portInput += uint64(len(p.Data))
 		}
@@ -358,6 +362,7 @@ func (s *Socket) deliver(p packet.Packet, n int) {
 		}
 		return
 	}
+	s.asked.recv(s.recv.want)
 	r := s.recv.r
 	s.recv.r = nil
 	s.st.stop(&s.recv.timer)
@@ -365,6 +370,7 @@ func (s *Socket) deliver(p packet.Packet, n int) {
 }
 
 func (s *Socket) clearInput() {
+	s.dropLoan()
 	s.in, s.borrowed, s.room = nil, false, nil
 	s.restartInput()
 }

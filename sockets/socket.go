@@ -54,6 +54,8 @@ type Socket struct {
 	from       *Socket // the listener of a held connection
 	bulk       bool    // the last read has brought a lot
 	needed     int     // octets that complete the packet at the front of in, if known
+	loan       *loan   // packets at the front of in that the sink has ahead of time, see Lender
+	asked      asked
 
 	// Output.
 	out        queue
@@ -196,6 +198,9 @@ func (s *Socket) progress() {
 	case connected:
 		if s.canWrite && !s.out.empty() {
 			s.output()
+		}
+		if s.loan != nil && s.canRead {
+			s.lendMore()
 		}
 		if s.state == connected && s.canRead && s.mayRead() {
 			if s.st.paused {

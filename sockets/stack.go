@@ -111,6 +111,11 @@ type Stack struct {
 	// rooms are free buffers for long packets.
 	rooms  [][]byte
 	paused bool
+	// Packets that are given out before they are asked for. See Lender.
+	lender    Lender
+	ahead     int // octets that one socket may lend, 0 for none
+	lent      int // octets that are on loan from all sockets
+	freeLoans []*loan
 	// parked sockets have more to read once the Stack is no longer paused.
 	parked []*Socket
 
@@ -140,6 +145,7 @@ func NewStack(cfg Config, sink Sink) (*Stack, error) {
 		sockets: make(map[ID]*Socket),
 		scratch: make([]byte, readSize),
 	}
+	st.lender, _ = sink.(Lender)
 	if err := st.wake.open(); err != nil {
 		_ = poll.close()
 		return nil, fmt.Errorf("sockets: open a wake-up pipe: %w", err)

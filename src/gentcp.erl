@@ -120,7 +120,7 @@ accept(Listener) ->
 -spec accept(socket(), timeout()) -> {ok, socket()} | {error, atom()}.
 accept(?SOCKET(Port, Id, _), Timeout) when Timeout =:= infinity; is_integer(Timeout) ->
     case gentcp_port:lookup(Port) of
-        {Router, _} ->
+        {Router, _, _} ->
             %% The connection is on hold until the router has seen that its
             %% acceptor lives, so that a dead one takes none with it.
             case gentcp_port:open(Router, active, {accept, Id, timeout(Timeout), hold}) of
@@ -145,7 +145,7 @@ accept(?SOCKET(_, _, _) = S, Timeout) ->
 -spec send(socket(), iodata()) -> ok | {error, closed | timeout | inet:posix()}.
 send(?SOCKET(Port, Id, Slot) = S, Data) ->
     case gentcp_port:lookup(Port) of
-        {Router, Credit} ->
+        {Router, Credit, _} ->
             try iolist_size(Data) of
                 Size ->
                     case Size =< ?PART_SIZE
@@ -207,19 +207,40 @@ recv(S, Length) ->
 
 %% @doc As `gen_tcp:recv/3'. A negative timeout is `infinity'.
 -spec recv(socket(), non_neg_integer(), timeout()) -> {ok, term()} | {error, atom()}.
-recv(?SOCKET(Port, Id, _) = S, Length, Timeout)
+recv(?SOCKET(Port, Id, Slot) = S, Length, Timeout)
   when is_integer(Length), Length >= 0, Timeout =:= infinity;
        is_integer(Length), Length >= 0, is_integer(Timeout) ->
-    case call(Port, {recv, Id, Length, timeout(Timeout)}) of
+    case gentcp_port:lookup(Port) of
+        {_, _, Loans} = Shared ->
+            case gentcp_ahead:take(Loans, Slot, Id, Length) of
+                {_Owner, Packet, Report} ->
+                    report(Port, Id, Report),
+                    {ok, Packet};
+                none ->
+                    recv_call(S, Shared, Length, Timeout)
+            end;
+        closed ->
+            {error, closed}
+    end;
+recv(?SOCKET(_, _, _) = S, Length, Timeout) ->
+    closed_or_raise(S, function_clause, [S, Length, Timeout]).
+
+recv_call(?SOCKET(_, Id, _) = S, Shared, Length, Timeout) ->
+    case ask_input(S, Shared, {recv, Id, Length, timeout(Timeout)}) of
         {ok, {ssl_tls, Id, Type, Version, Data}} ->
             {ok, {ssl_tls, S, Type, Version, Data}};
         {error, {ealready, Tag}} ->
             withdraw_dead(S, Tag, Length, Timeout);
         Result ->
             Result
-    end;
-recv(?SOCKET(_, _, _) = S, Length, Timeout) ->
-    closed_or_raise(S, function_clause, [S, Length, Timeout]).
+    end.
+
+%% Tells the port program that packets of a loan have been taken, if it is time.
+report(_Port, _Id, none) ->
+    ok;
+report(Port, Id, {taken, Loan, Count}) ->
+    _ = command(Port, gentcp_proto:cast({taken, Id, Loan, Count})),
+    ok.
 
 %% Another recv is waiting; but a process that was killed in it waits no more.
 withdraw_dead(?SOCKET(Port, _, _) = S, Tag, Length, Timeout) ->
@@ -238,23 +259,23 @@ withdraw_dead(?SOCKET(Port, _, _) = S, Tag, Length, Timeout) ->
 
 %% @doc As `gen_tcp:unrecv/2': puts data back in front of the input.
 -spec unrecv(socket(), iodata()) -> ok | {error, atom()}.
-unrecv(?SOCKET(Port, Id, _) = S, Data) ->
+unrecv(?SOCKET(_, _, _) = S, Data) ->
     try iolist_to_binary(Data) of
-        Binary -> unrecv_parts(Port, Id, Binary)
+        Binary -> unrecv_parts(S, Binary)
     catch
         error:badarg -> closed_or(S, {error, einval})
     end.
 
 %% What does not fit in a frame goes in parts, the last of them first.
-unrecv_parts(Port, Id, Data) when byte_size(Data) > ?UNRECV_SIZE ->
+unrecv_parts(?SOCKET(_, Id, _) = S, Data) when byte_size(Data) > ?UNRECV_SIZE ->
     HeadSize = byte_size(Data) - ?UNRECV_SIZE,
     <<Head:HeadSize/binary, Tail/binary>> = Data,
-    case call(Port, {unrecv, Id, Tail}) of
-        ok -> unrecv_parts(Port, Id, Head);
+    case ask_input(S, {unrecv, Id, Tail}) of
+        ok -> unrecv_parts(S, Head);
         Error -> Error
     end;
-unrecv_parts(Port, Id, Data) ->
-    call(Port, {unrecv, Id, Data}).
+unrecv_parts(?SOCKET(_, Id, _) = S, Data) ->
+    ask_input(S, {unrecv, Id, Data}).
 
 %% @doc As `gen_tcp:shutdown/2'.
 -spec shutdown(socket(), read | write | read_write) -> ok | {error, atom()}.
@@ -334,31 +355,44 @@ forward(S, NewOwner, IsClosed) ->
 
 %% @doc As `inet:setopts/2'.
 -spec setopts(socket(), [term()]) -> ok | {error, einval}.
-setopts(?SOCKET(Port, Id, Slot), Opts) ->
+setopts(?SOCKET(Port, Id, Slot) = S, Opts) ->
     Options = gentcp_proto:options(Opts),
     case gentcp_port:lookup(Port) of
-        {Router, Credit} ->
-            %% Before the call: the message that ends `once' may come in it.
-            Before = gentcp_credit:activity(Credit, Slot, Id),
-            Requested = gentcp_credit:requested(Options, Before),
-            Requested =:= Before orelse
-                gentcp_credit:set_activity(Credit, Slot, Id, Requested),
-            case call(Port, Router, {setopts, Id, Options}) of
-                ok ->
-                    ok;
-                {error, _} ->
-                    Requested =:= Before orelse
-                        gentcp_credit:set_activity(Credit, Slot, Id, Before),
-                    {error, einval}
+        {_, Credit, Loans} = Shared when Options =:= [{active, once}] ->
+            case gentcp_ahead:take(Loans, Slot, Id, 0) of
+                {Owner, Packet, Report} ->
+                    %% Armed, and passive again after the packet that was there.
+                    Owner ! message(S, Packet),
+                    report(Port, Id, Report);
+                none ->
+                    setopts_call(S, Shared, Options, gentcp_credit:activity(Credit, Slot, Id))
             end;
+        {_, Credit, _} = Shared ->
+            setopts_call(S, Shared, Options, gentcp_credit:activity(Credit, Slot, Id));
         closed ->
             {error, einval}
     end.
 
+%% The activity is set before the call: the message that ends `once' may come in it.
+setopts_call(?SOCKET(_, Id, Slot) = S, {_, Credit, _} = Shared, Options, Before) ->
+    Requested = gentcp_credit:requested(Options, Before),
+    Requested =:= Before orelse gentcp_credit:set_activity(Credit, Slot, Id, Requested),
+    case ask_input(S, Shared, {setopts, Id, Options}) of
+        ok ->
+            ok;
+        {error, _} ->
+            Requested =:= Before orelse gentcp_credit:set_activity(Credit, Slot, Id, Before),
+            {error, einval}
+    end.
+
+%% The message for a packet that was on loan.
+message(S, Data) when is_binary(Data) -> {tcp, S, Data};
+message(S, Item) -> {http, S, Item}.
+
 %% @doc As `inet:getopts/2'.
 -spec getopts(socket(), [term()]) -> {ok, [term()]} | {error, einval}.
-getopts(?SOCKET(Port, Id, _), Names) when is_list(Names) ->
-    try call(Port, {getopts, Id, gentcp_proto:options(Names)}) of
+getopts(?SOCKET(_, Id, _) = S, Names) when is_list(Names) ->
+    try ask_input(S, {getopts, Id, gentcp_proto:options(Names)}) of
         {ok, Values} ->
             {ok, [case Value of
                       {netns, Name} -> {netns, binary_to_filename(Name)};
@@ -386,16 +420,16 @@ getstat(S) ->
 %% @doc As `inet:getstat/2'.
 -spec getstat(socket(), [inet:stat_option()]) ->
           {ok, [{inet:stat_option(), integer()}]} | {error, einval}.
-getstat(?SOCKET(Port, Id, _), Names) when is_list(Names) ->
-    case call(Port, {getstat, Id, Names}) of
+getstat(?SOCKET(_, Id, _) = S, Names) when is_list(Names) ->
+    case ask_input(S, {getstat, Id, Names}) of
         {ok, _} = Result -> Result;
         {error, _} -> {error, einval}
     end.
 
 %% @doc As `inet:info/1'.
 -spec info(socket()) -> map().
-info(?SOCKET(Port, Id, _) = S) ->
-    case {call(Port, {info, Id}), ask(S, {info, Id})} of
+info(?SOCKET(_, Id, _) = S) ->
+    case {ask_input(S, {info, Id}), ask(S, {info, Id})} of
         {{ok, Info}, {ok, Owner, Memory}} ->
             maps:merge(#{owner => Owner, links => [Owner], memory => Memory, monitors => []}, Info);
         _ ->
@@ -550,9 +584,28 @@ command(Port, Frame) ->
         error:badarg -> {error, closed}
     end.
 
+%% A call that asks for the input of the socket, or changes how it is read, ends the
+%% loan of packets.
+ask_input(?SOCKET(Port, _, _) = S, Command) ->
+    case gentcp_port:lookup(Port) of
+        {_, _, _} = Shared -> ask_input(S, Shared, Command);
+        closed -> {error, closed}
+    end.
+
+ask_input(?SOCKET(Port, Id, Slot), {Router, Credit, Loans}, Command) ->
+    case gentcp_credit:is_slot_of(Credit, Slot, Id) of
+        true ->
+            Question = gentcp_ahead:ask(Loans, Slot, Id),
+            Result = call(Port, Router, gentcp_proto:settled(Question, Id, Command)),
+            gentcp_ahead:answered(Loans, Slot, Question),
+            Result;
+        false ->
+            call(Port, Router, Command)
+    end.
+
 call(Port, Command) ->
     case gentcp_port:lookup(Port) of
-        {Router, _} -> call(Port, Router, Command);
+        {Router, _, _} -> call(Port, Router, Command);
         closed -> {error, closed}
     end.
 
@@ -580,7 +633,7 @@ call(Port, Router, Command) ->
 
 ask(?SOCKET(Port, _, _), Question) ->
     case gentcp_port:lookup(Port) of
-        {Router, _} -> gentcp_port:ask(Router, Question);
+        {Router, _, _} -> gentcp_port:ask(Router, Question);
         closed -> closed
     end.
 

@@ -19,7 +19,7 @@
 -export([new/1]).
 -export([open/4, window/4, returned/3, close/2]).
 -export([reserve/4, is_blocked/3]).
--export([activity/3, set_activity/4, requested/2]).
+-export([is_slot_of/3, activity/3, set_activity/4, requested/2]).
 
 -export_type([array/0, slot/0, activity/0]).
 
@@ -146,6 +146,8 @@ requested(Opts, Default) ->
         _ -> Default
     end.
 
+%% @doc Whether the slot still is the socket's.
+-spec is_slot_of(array(), slot(), gentcp_proto:id()) -> boolean().
 is_slot_of(_Array, 0, _Id) ->
     false;
 is_slot_of(Array, Slot, Id) ->

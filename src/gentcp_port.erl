@@ -94,6 +94,7 @@
     port :: port(),
     os_pid :: non_neg_integer(),
     credit :: gentcp_credit:array(),
+    loans :: gentcp_ahead:loans(),
     %% Slots never used, and slots used before in the order of their release:
     %% a slot comes up again as late as can be.
     fresh :: {Next :: gentcp_credit:slot(), Last :: gentcp_credit:slot()},
@@ -126,7 +127,7 @@ init(Parent, Name) ->
             true = register(Name, self()),
             ok = forget_the_dead(),
             persistent_term:put({?MODULE, State#state.port},
-                                {self(), State#state.credit}),
+                                {self(), State#state.credit, State#state.loans}),
             proc_lib:init_ack(Parent, {ok, self()}),
             _ = gentcp_heartbeat:start_link(State#state.port, State#state.os_pid,
                                             application:get_env(gentcp, heartbeat, infinity)),
@@ -156,6 +157,7 @@ start_program(Parent, Name) ->
         port = Port,
         os_pid = OsPid,
         credit = gentcp_credit:new(Slots),
+        loans = gentcp_ahead:new(Slots),
         fresh = {1, Slots}
     }.
 
@@ -214,8 +216,9 @@ hello(Port) ->
 %% For callers
 %%
 
-%% @doc The router and the credit of a port program. `closed' if it has ended.
--spec lookup(port()) -> {pid(), gentcp_credit:array()} | closed.
+%% @doc The router of a port program, and what it shares with callers. `closed' if it has
+%% ended.
+-spec lookup(port()) -> {pid(), gentcp_credit:array(), gentcp_ahead:loans()} | closed.
 lookup(Port) ->
     persistent_term:get({?MODULE, Port}, closed).
 
@@ -325,10 +328,29 @@ messages([{tcp, Id, _} = First | [{tcp, Id, _} | _] = Rest], Size,
         #{} ->
             messages(Rest, Size, message(First, Size, State))
     end;
+messages([Message, {ahead, _, _, _, _, _} = Ahead], Size, State) ->
+    %% The receiver of the first may ask for the next at once. So that it finds the loan, all
+    %% but the opening is done before, and the opening right behind.
+    ahead(Ahead, fun(State1) -> message(Message, Size, State1) end, State);
 messages([Message | Rest], Size, State) ->
     messages(Rest, Size, message(Message, Size, State));
 messages([], _Size, State) ->
     State.
+
+ahead({ahead, Id, _, _, _, _} = Ahead, Before, #state{sockets = Sockets, loans = Loans} = State) ->
+    case Sockets of
+        #{Id := #socket{owner = Owner, held = none, slot = Slot}} ->
+            case gentcp_ahead:offer(Loans, Slot, Id, Owner, Ahead) of
+                new ->
+                    State1 = Before(State),
+                    gentcp_ahead:open(Loans, Slot, Ahead),
+                    State1;
+                _AddedOrRefused ->
+                    Before(State)
+            end;
+        #{} ->
+            Before(State)
+    end.
 
 %% Under load most packets come in runs for one socket, of which nothing need be
 %% looked up again.
@@ -359,6 +381,14 @@ message({tcp_error, Id, _Reason} = Message, _Size, State) ->
     event(Id, Message, State);
 message({tcp_closed, Id} = Message, _Size, State) ->
     event(Id, Message, State);
+message({ahead, _, _, _, _, _} = Ahead, _Size, State) ->
+    ahead(Ahead, fun(State1) -> State1 end, State);
+message({recall, Id, Loan}, _Size, #state{sockets = Sockets, loans = Loans} = State) ->
+    case Sockets of
+        #{Id := #socket{slot = Slot}} -> gentcp_ahead:revoke(Loans, Slot, Id, Loan);
+        #{} -> ok
+    end,
+    State;
 message({gone, Id, Reason}, _Size, State) ->
     gone(Id, Reason, State);
 message({reply, ping, _Pong}, _Size, State) ->
@@ -419,13 +449,21 @@ reply({Alias, Receiver, Id}, {ok, Packet}, Size, State) ->
         true -> tell(Alias, {ok, part(Packet, Size)});
         %% Killed while it waited: the next receiver gets it. Parsed items
         %% cannot go back.
-        false when is_binary(Packet); is_list(Packet) -> cast({unread, Id, Packet}, State);
+        false when is_binary(Packet); is_list(Packet) -> ask(Id, {unread, Id, Packet}, State);
         false -> ok
     end;
 reply({Alias, _Receiver, _Id}, Result, _Size, _State) ->
     tell(Alias, Result);
 reply(Alias, Result, _Size, _State) ->
     tell(Alias, Result).
+
+%% Casts a command that asks for the input of a socket, or only the end of its loan.
+ask(Id, Command, #state{sockets = Sockets, loans = Loans} = State) ->
+    Question = case Sockets of
+                   #{Id := #socket{slot = Slot}} -> gentcp_ahead:ask(Loans, Slot, Id);
+                   #{} -> bare
+               end,
+    cast(gentcp_proto:settled(Question, Id, Command), State).
 
 tell(Alias, Result) ->
     Alias ! {Alias, Result},
@@ -483,6 +521,7 @@ opened(Id, #opening{caller = Caller, alias = Alias} = Opening, State) ->
     #state{port = Port, credit = Credit, early = Early} = State,
     {Slot, State1} = take_slot(State),
     S = {'$inet', gentcp, {Port, Id, Slot}},
+    gentcp_ahead:begin_socket(State#state.loans, Slot),
     gentcp_credit:open(Credit, Slot, Id, activity(Opening, State)),
     gentcp_credit:window(Credit, Slot, Id, maps:get(Id, Early, 0)),
     Monitor = erlang:monitor(process, Caller, [{tag, {owner, Id}}]),
@@ -566,6 +605,7 @@ gone(Id, Reason, #state{sockets = Sockets} = State) ->
 remove(Id, Reason, #state{sockets = Sockets, credit = Credit} = State) ->
     {#socket{slot = Slot, monitor = Monitor} = Socket, Rest} = maps:take(Id, Sockets),
     gentcp_credit:close(Credit, Slot),
+    gentcp_ahead:end_socket(State#state.loans, Id),
     true = erlang:demonitor(Monitor, [flush]),
     Watchers = lists:foldl(fun(Ref, Acc) -> down(Ref, Socket, Reason, Acc) end,
                            State#state.watchers, Socket#socket.watchers),
@@ -598,6 +638,9 @@ answer({transfer, Id, From, To}, State) ->
         #{Id := #socket{gone = {gone, _}}} -> {gone, State};
         #{Id := #socket{owner = To}} -> {is_owner, State};
         #{Id := #socket{owner = From} = Socket} ->
+            %% What is on loan is for the new owner.
+            gentcp_ahead:is_open(State#state.loans, Socket#socket.slot)
+                andalso ask(Id, none, State),
             {ok, put_socket(Id, Socket#socket{held = []}, State)};
         #{Id := _} -> {not_owner, State};
         #{} -> {gone, State}

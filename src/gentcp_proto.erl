@@ -10,17 +10,20 @@
 -module(gentcp_proto).
 
 %% To the port program.
--export([hello/1, cast/1, call/2, router_call/2, send/3, options/1, fits/1]).
+-export([hello/1, cast/1, call/2, router_call/2, send/3, settled/3, options/1, fits/1]).
 
 %% From the port program.
--export([decode/1, caller/1]).
+-export([decode/1, caller/1, packet/2, packets/1]).
 
--export_type([id/0, tag/0, message/0, command/0]).
+-export_type([id/0, tag/0, message/0, command/0, ahead/0]).
 
 -define(VERSION, 1).
 
 %% The longest frame that the port program takes by default.
 -define(MAX_FRAME, 128 * 1024 * 1024).
+
+%% How many octets of a socket's input may be sent ahead.
+-define(AHEAD, 128 * 1024).
 
 %% Tags of the external term format.
 -define(MAGIC, 131).
@@ -46,7 +49,11 @@
 %% `{send_part, Id, Key, Total, Size, IoData}' carry the size of their payload.
 
 -type message() :: tuple().
-%% A message as PROTOCOL.md section 5 writes it.
+%% A message as PROTOCOL.md section 5 writes it, but for `ahead'.
+
+-type ahead() :: {ahead, id(), Loan :: non_neg_integer(), Length :: non_neg_integer(),
+                  Count :: pos_integer(), Octets :: binary()}.
+%% An `ahead' message whose packets have not been looked at; {@link packet/2} does.
 
 %%
 %% To the port program
@@ -59,6 +66,7 @@ hello(Window) ->
     term_to_binary({hello, ?VERSION, #{
         window => Window,
         send_credit => true,
+        ahead => ?AHEAD,
         otp => list_to_integer(erlang:system_info(otp_release)),
         os_pid => list_to_integer(os:getpid())
     }}).
@@ -95,6 +103,8 @@ call(Ref, {recv, Id, Length, Timeout})
       ?INTEGER_EXT, Id:32, ?INTEGER_EXT, Length:32, TimeoutExt/binary>>;
 call(Ref, {recv, Id, _, _} = Command) ->
     term_to_binary({call, term_to_binary({Ref, self(), Id}), Command});
+call(Ref, {settle, Id, _, _, {recv, Id, _, _}} = Command) ->
+    term_to_binary({call, term_to_binary({Ref, self(), Id}), Command});
 call(Ref, {send, Id, Size, Data}) ->
     [called(Ref), send_header(Id, Size) | Data];
 call(Ref, {send_part, Id, Key, Total, Size, Data}) ->
@@ -106,6 +116,14 @@ call(Ref, Command) ->
 -spec router_call(integer() | atom(), command()) -> iodata().
 router_call(Tag, Command) ->
     term_to_binary({call, Tag, Command}).
+
+%% @doc A command that asks for the input of a socket, with what has to be said of its
+%% loan. `none' for the command only says that.
+-spec settled(gentcp_ahead:question(), id(), command() | none) -> command().
+settled(bare, Id, none) -> {settle, Id, 0, 0};
+settled(bare, _Id, Command) -> Command;
+settled({settle, Loan, Count}, Id, none) -> {settle, Id, Loan, Count};
+settled({settle, Loan, Count}, Id, Command) -> {settle, Id, Loan, Count, Command}.
 
 %% @doc Whether a command is short enough for a frame. Payloads of any length go
 %% in parts; what else is that long has never been meant.
@@ -202,8 +220,36 @@ messages(N, <<?SMALL_TUPLE_EXT, 3, ?SMALL_ATOM_UTF8_EXT, 4, "http", ?INTEGER_EXT
     end;
 messages(0, <<?NIL_EXT>>) ->
     [];
+%% The last of its frame. Whoever takes the packets looks at them.
+messages(1, <<?SMALL_TUPLE_EXT, 5, ?SMALL_ATOM_UTF8_EXT, 5, "ahead", ?INTEGER_EXT, Id:32,
+              ?INTEGER_EXT, Loan:32, ?INTEGER_EXT, Length:32, ?LIST_EXT, Count:32,
+              Octets/binary>>) ->
+    [{ahead, Id, Loan, Length, Count, Octets}];
 messages(N, Rest) ->
     binary_to_term(<<?MAGIC, ?LIST_EXT, N:32, Rest/binary>>).
+
+%% @doc The packet that begins at an offset in the octets of an {@type ahead()}, and where
+%% the next one begins.
+-spec packet(binary(), non_neg_integer()) -> {binary() | term(), pos_integer()}.
+packet(Octets, Offset) ->
+    case Octets of
+        <<_:Offset/binary, ?BINARY_EXT, Size:32, Data:Size/binary, _/binary>> ->
+            {Data, Offset + 5 + Size};
+        <<_:Offset/binary, Item/binary>> ->
+            {Packet, Rest} = http(Item),
+            {Packet, byte_size(Octets) - byte_size(Rest)}
+    end.
+
+%% @doc All packets of an {@type ahead()}.
+-spec packets(ahead()) -> [binary() | term()].
+packets({ahead, _Id, _Loan, _Length, Count, Octets}) ->
+    packets(Count, Octets, 0).
+
+packets(0, _Octets, _Offset) ->
+    [];
+packets(Count, Octets, Offset) ->
+    {Packet, Next} = packet(Octets, Offset),
+    [Packet | packets(Count - 1, Octets, Next)].
 
 %% The items of http_bin that nearly every request is made of. What they hold is
 %% short, and copied so that it does not keep the frame.

@@ -56,3 +56,6 @@ func HeaderLen(m Mode) int {
 
 // isHTTP tells whether packets of mode m are HTTP lines.
 func (m Mode) isHTTP() bool { return HTTP <= m && m <= HTTPHBin }
+
+// Binary tells whether mode m is one of HTTP whose strings are binaries.
+func (m Mode) Binary() bool { return m == HTTPBin || m == HTTPHBin }

@@ -1,0 +1,143 @@
+package driver
+
+import (
+	"github.com/gentcp/gentcp/etf"
+	"github.com/gentcp/gentcp/portproto"
+	"github.com/gentcp/gentcp/sockets"
+	"github.com/gentcp/gentcp/sockets/packet"
+)
+
+const (
+	// maxAhead is the most that a node may ask to have ahead of one socket's input.
+	maxAhead = 1 << 20
+	// aheadFrame is the size from which on another message is begun, so that the node can
+	// tell that the packets of the first have been taken while it still has others.
+	aheadFrame = 16 << 10
+)
+
+// aheadMessage is an {ahead, Id, Loan, Length, Packets} that is being written.
+type aheadMessage struct {
+	listHead int // where the head of the list ends
+	count    int // packets so far, 0 if none is being written
+}
+
+// Lend writes a packet into the message for those of the socket's loan. Only the forms that
+// section 5.1 of PROTOCOL.md fixes are lent, so that a node can find their ends.
+func (d *Session) Lend(s *sockets.Socket, p packet.Packet) bool {
+	if !lendable(s, p) {
+		return false
+	}
+	m := &d.ahead
+	if m.count == 0 {
+		d.out.begin()
+		b := d.out.batch.Buf
+		if u, ok := s.User.(*user); ok {
+			b = append(b, u.to...)
+		}
+		b = portproto.AppendAhead(b, int64(s.ID()), s.LoanNumber(), s.LoanLength())
+		m.listHead = len(b)
+		d.out.buf(b)
+	}
+	m.count++
+	d.out.buf(appendPacket(d.out.batch.Buf, s, p))
+	if len(d.out.batch.Buf)-m.listHead >= aheadFrame {
+		d.Lent(s)
+	}
+	return true
+}
+
+// lendable tells whether a packet has one of the fixed forms.
+func lendable(s *sockets.Socket, p packet.Packet) bool {
+	switch p.Kind {
+	case packet.Bytes:
+		return s.Binary()
+	case packet.HTTPHeader, packet.HTTPEOH:
+		return s.PacketMode().Binary()
+	case packet.HTTPRequest:
+		return s.PacketMode().Binary() && p.HTTP.KnownMethod && p.HTTP.URI.Kind == packet.URIAbsPath &&
+			isOctet(p.HTTP.Major) && isOctet(p.HTTP.Minor)
+	}
+	return false
+}
+
+func isOctet(n int32) bool { return n >= 0 && n <= 255 }
+
+// Lent ends the message, which is the last of its frame.
+func (d *Session) Lent(*sockets.Socket) {
+	m := &d.ahead
+	if m.count == 0 {
+		return
+	}
+	portproto.PatchListCount(d.out.batch.Buf, m.listHead, m.count)
+	m.count = 0
+	d.send(etf.AppendNil(d.out.batch.Buf))
+	d.out.batch.Close()
+}
+
+// Recall writes {recall, Id, Loan}. The loan that ended was the one before the next.
+func (d *Session) Recall(s *sockets.Socket) {
+	b := d.event(s, "recall", 3)
+	d.send(portproto.AppendID(b, int64(s.LoanNumber())))
+}
+
+// cmdTaken is {taken, Id, Loan, Count}.
+func (d *Session) cmdTaken(c *portproto.Command, s *sockets.Socket) error {
+	loan, count, err := loanArguments(c)
+	if err == nil {
+		err = c.Args.Finish()
+	}
+	if err != nil {
+		return err
+	}
+	s.Taken(loan, count)
+	return d.done(c, nil)
+}
+
+// cmdSettle is {settle, Id, Loan, Count} or {settle, Id, Loan, Count, Command}, where Command is
+// about the same socket.
+func (d *Session) cmdSettle(c *portproto.Command, s *sockets.Socket) error {
+	loan, count, err := loanArguments(c)
+	if err != nil {
+		return err
+	}
+	s.Ask(loan, count)
+	if c.Arity == 4 {
+		if err := c.Args.Finish(); err != nil {
+			return err
+		}
+		return d.done(c, nil)
+	}
+	if err := c.Inner(); err != nil {
+		return err
+	}
+	if !asks[string(c.Name)] {
+		return bad("settle goes before a command that asks for the input, not before %.64q", c.Name)
+	}
+	if err := checkArity(c); err != nil {
+		return err
+	}
+	inner, err := d.socket(c)
+	if err != nil {
+		return err
+	}
+	if inner != s {
+		return bad("settle and its command are about two sockets")
+	}
+	return d.socketCommand(c, s)
+}
+
+func loanArguments(c *portproto.Command) (loan, count int, err error) {
+	l, n := c.Args.Uint(), c.Args.Uint()
+	if err := c.Args.Err(); err != nil {
+		return 0, 0, err
+	}
+	if l >= sockets.LoanNumbers || n > sockets.MaxLoan {
+		return 0, 0, bad("no loan has the number %d, or %d packets", l, n)
+	}
+	return int(l), int(n), nil
+}
+
+// asks are the commands that end a loan: those that read the input, or change how it is read.
+var asks = map[string]bool{
+	"setopts": true, "getopts": true, "recv": true, "unrecv": true, "unread": true, "getstat": true, "info": true,
+}

@@ -1,0 +1,263 @@
+package sockets
+
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/gentcp/gentcp/sockets/packet"
+)
+
+// Lender is a Sink that takes packets ahead of the Once or the Recv that will ask for them, so
+// that whoever asks need not wait for the answer.
+//
+// Such packets are on loan. They stay in the socket's input until they are known to have been
+// taken, and count as delivered from then on. Whatever else is asked of the input ends the
+// loan first (see Socket.Ask), and what was not taken of it is input as before.
+type Lender interface {
+	// Lend takes one packet of the socket's loan. Not ok: it has no form in which it can
+	// be lent.
+	Lend(s *Socket, p packet.Packet) (ok bool)
+	// Lent comes after some calls of Lend.
+	Lent(s *Socket)
+	// Recall: the loan is void, and so is the input that it was from.
+	Recall(s *Socket)
+}
+
+const (
+	// maxLent bounds the input that is on loan from all sockets together.
+	maxLent = 16 << 20
+	// lendAgain is how many packets are asked for, after a loan that was of no use, before
+	// there is another one.
+	lendAgain = 16
+)
+
+// LoanNumbers is how many numbers there are for loans: they count up and begin again.
+const LoanNumbers = 1 << 16
+
+// MaxLoan is the most packets of one loan, from its first to its last.
+const MaxLoan = 1 << 20
+
+// loan is the packets of a socket that are on loan: what they are made of is at the front of
+// its input.
+type loan struct {
+	length  int  // what Recv asked for, 0 for a packet
+	taken   int  // packets that have been taken, since the loan began
+	headers bool // the framer's state behind the last of them
+	lent    []lentPacket
+	head    int // lent[:head] have been taken
+	octets  int // of input, in lent[head:]
+}
+
+// lentPacket is a packet on loan: octets of input, and the framer's state behind it.
+type lentPacket struct {
+	octets  int
+	headers bool
+}
+
+// asked remembers how the input has been asked for packets.
+type asked struct {
+	count  uint32 // questions so far, see Ask
+	length int32  // of the last Recv
+	again  bool   // the next packet is likely to be asked for in the same way, so it may be lent
+	skip   uint8  // packets to be asked for before the next loan
+}
+
+// once notes that a packet goes to an armed socket.
+func (a *asked) once(mode ActiveMode) { a.again, a.length = mode == Once, 0 }
+
+// recv notes that a packet goes to a Recv. A length is as a rule that of something that
+// was announced before, unless it comes twice.
+func (a *asked) recv(length int) {
+	a.again = length == 0 || a.length == int32(length)
+	a.length = int32(length)
+}
+
+// Ask has to be called before everything that reads the input of a socket or changes how it is
+// read, if the Sink is a Lender with packets on loan: it ends the loan. taken is how many packets
+// of loan number have been taken, which is none if the number is not the present one.
+func (s *Socket) Ask(number, taken int) {
+	if s.loan != nil {
+		if number == s.LoanNumber() {
+			s.take(taken)
+		}
+		s.endLoan()
+	}
+	s.asked.count++
+}
+
+// LoanNumber is the number of the loan that is open, or will be opened next: how often Ask has been
+// called, modulo LoanNumbers.
+func (s *Socket) LoanNumber() int { return int(s.asked.count % LoanNumbers) }
+
+// LoanLength is the Length of the Recv that the loan is for, 0 for a packet.
+func (s *Socket) LoanLength() int { return s.loan.length }
+
+// Taken tells that taken packets of loan number have been taken so far; the loan goes on.
+func (s *Socket) Taken(number, taken int) {
+	if s.loan == nil || number != s.LoanNumber() {
+		return
+	}
+	s.take(taken)
+	s.lendMore()
+}
+
+// lend begins a loan with what is complete in the input, after a packet has been delivered to
+// a Once or a Recv.
+func (s *Socket) lend() {
+	length := int(s.asked.length)
+	if len(s.in) == 0 || len(s.in) < length || !s.asked.again || !s.mayLend() ||
+		s.framer.Mode == packet.Raw && length == 0 { // all that has arrived is one chunk, whenever that is
+		return
+	}
+	if s.asked.skip > 0 {
+		s.asked.skip--
+		return
+	}
+	s.loan = s.st.newLoan()
+	s.loan.length, s.loan.headers = length, s.framer.Headers
+	s.lendBuffered()
+	if len(s.loan.lent) == 0 {
+		s.endLoan()
+	}
+}
+
+// mayLend tells whether a loan makes sense as things are.
+func (s *Socket) mayLend() bool {
+	return s.st.ahead > 0 && s.st.lender != nil && s.state == connected && !s.wanted() && !s.held && !s.readEnded &&
+		!s.st.paused && !s.opts.deliverPort && s.opts.header == 0 && s.st.lent < maxLent
+}
+
+// lendBuffered lends from the input that is not on loan yet.
+func (s *Socket) lendBuffered() {
+	l := s.loan
+	before := len(l.lent)
+	for l.octets < s.st.ahead && s.st.lent < maxLent && l.taken+len(l.lent)-l.head < MaxLoan {
+		rest := s.in[l.octets:]
+		if len(rest) == 0 {
+			break
+		}
+		headers := s.framer.Headers
+		var p packet.Packet
+		n := l.length
+		if n == 0 {
+			var err error
+			if p, n, _, err = s.framer.Next(rest); err != nil || n == 0 {
+				break // an error is for whoever asks
+			}
+		} else if n <= len(rest) {
+			p.Data = rest[:n]
+		} else {
+			break
+		}
+		if !s.st.lender.Lend(s, p) {
+			s.framer.Headers = headers
+			s.framer.Rescan()
+			break
+		}
+		l.lent = append(l.lent, lentPacket{n, s.framer.Headers})
+		l.octets += n
+		s.st.lent += n
+	}
+	if len(l.lent) > before {
+		s.st.lender.Lent(s)
+	}
+}
+
+// lendMore goes on with a loan, of which some may have been taken, with what has arrived.
+func (s *Socket) lendMore() {
+	if !s.mayLend() {
+		if s.st.paused && s.state == connected {
+			s.st.park(s)
+		}
+		return
+	}
+	s.lendBuffered()
+	l := s.loan
+	if l.octets > s.st.ahead/2 || len(s.in)-l.octets > s.st.ahead || !s.canRead {
+		return
+	}
+	// What is known to be there can be read without meeting the end of the stream, which is
+	// for whoever asks.
+	n := min(s.available(), readAheadSize)
+	if n <= 0 {
+		return
+	}
+	s.growInput(n)
+	space := s.in[len(s.in):cap(s.in)]
+	n, err := unix.Read(s.fd, space[:min(n, len(space))])
+	if err != nil || n <= 0 {
+		return
+	}
+	s.in = s.in[:len(s.in)+n]
+	s.lendBuffered()
+	if s.available() > 0 {
+		s.st.later(s)
+	}
+}
+
+// take drops what has been taken of the loan, up to a total of taken packets.
+func (s *Socket) take(taken int) {
+	l := s.loan
+	for l.taken < taken && l.head < len(l.lent) {
+		p := l.lent[l.head]
+		l.head++
+		l.taken++
+		l.headers = p.headers
+		l.octets -= p.octets
+		s.st.lent -= p.octets
+		s.received.count(p.octets)
+		s.consume(p.octets)
+	}
+	if l.head == len(l.lent) {
+		l.lent, l.head = l.lent[:0], 0
+	}
+	if len(s.in) == 0 && s.room != nil {
+		s.st.putRoom(s.room)
+		s.room = nil
+	}
+}
+
+// endLoan makes input again of what was not taken.
+func (s *Socket) endLoan() {
+	l := s.loan
+	s.loan = nil
+	if l.taken == 0 && l.head < len(l.lent) {
+		s.asked.skip = lendAgain
+	}
+	s.framer.Headers = l.headers
+	s.restartInput()
+	s.st.lent -= l.octets
+	s.st.putLoan(l)
+}
+
+// dropLoan ends the loan of a socket whose input is dropped.
+func (s *Socket) dropLoan() {
+	if s.loan == nil {
+		return
+	}
+	s.endLoan()
+	if s.state != gone {
+		s.st.lender.Recall(s)
+	}
+}
+
+// SetAhead has up to octets of input of a socket be lent to a Sink that is a Lender. 0 is none.
+func (st *Stack) SetAhead(octets int) { st.ahead = octets }
+
+func (st *Stack) newLoan() *loan {
+	if n := len(st.freeLoans); n > 0 {
+		l := st.freeLoans[n-1]
+		st.freeLoans = st.freeLoans[:n-1]
+		return l
+	}
+	return &loan{}
+}
+
+// keptLoans bounds what is kept for the next loans.
+const keptLoans = 64
+
+func (st *Stack) putLoan(l *loan) {
+	if len(st.freeLoans) < keptLoans {
+		*l = loan{lent: l.lent[:0]}
+		st.freeLoans = append(st.freeLoans, l)
+	}
+}
