@@ -15,7 +15,7 @@ const (
 	aheadFrame = 16 << 10
 )
 
-// aheadMessage is an {ahead, Id, Loan, Length, Packets} that is being written.
+// aheadMessage is an {ahead, Id, Loan, Packets} that is being written.
 type aheadMessage struct {
 	listHead int // where the head of the list ends
 	count    int // packets so far, 0 if none is being written
@@ -34,7 +34,7 @@ func (d *Session) Lend(s *sockets.Socket, p packet.Packet) bool {
 		if u, ok := s.User.(*user); ok {
 			b = append(b, u.to...)
 		}
-		b = portproto.AppendAhead(b, int64(s.ID()), s.LoanNumber(), s.LoanLength())
+		b = portproto.AppendAhead(b, int64(s.ID()), s.LoanNumber())
 		m.listHead = len(b)
 		d.out.buf(b)
 	}

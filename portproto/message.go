@@ -54,11 +54,10 @@ func AppendCredit(dst []byte, id int64, octets, window int) []byte {
 	return AppendID(AppendID(dst, int64(octets)), int64(window))
 }
 
-// AppendAhead begins {ahead, Id, Loan, Length, Packets} up to the list of packets, whose head
+// AppendAhead begins {ahead, Id, Loan, Packets} up to the list of packets, whose head
 // is for [PatchListCount] once their number is known.
-func AppendAhead(dst []byte, id int64, loan, length int) []byte {
-	dst = AppendEvent(dst, "ahead", 5, id)
-	dst = AppendID(AppendID(dst, int64(loan)), int64(length))
+func AppendAhead(dst []byte, id int64, loan int) []byte {
+	dst = AppendID(AppendEvent(dst, "ahead", 4, id), int64(loan))
 	return etf.AppendListHeader(dst, 0)
 }
 

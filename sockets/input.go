@@ -350,7 +350,7 @@ func (s *Socket) parse() (delivered int, err error) {
 func (s *Socket) deliver(p packet.Packet, n int) {
 	s.received.count(n)
 	if s.opts.active.armed() {
-		s.asked.once(s.opts.active.mode)
+		s.asked.singly = s.opts.active.mode == Once
 		if s.opts.deliverPort {
 			s.portInput += uint64(len(p.Data))
 		}
@@ -362,7 +362,7 @@ func (s *Socket) deliver(p packet.Packet, n int) {
 		}
 		return
 	}
-	s.asked.recv(s.recv.want)
+	s.asked.singly = s.recv.want == 0
 	r := s.recv.r
 	s.recv.r = nil
 	s.st.stop(&s.recv.timer)

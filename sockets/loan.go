@@ -6,8 +6,8 @@ import (
 	"github.com/gentcp/gentcp/sockets/packet"
 )
 
-// Lender is a Sink that takes packets ahead of the Once or the Recv that will ask for them, so
-// that whoever asks need not wait for the answer.
+// Lender is a Sink that takes packets ahead of the Once or the Recv that will ask for them one
+// by one, so that whoever asks need not wait for the answer.
 //
 // Such packets are on loan. They stay in the socket's input until they are known to have been
 // taken, and count as delivered from then on. Whatever else is asked of the input ends the
@@ -39,7 +39,6 @@ const MaxLoan = 1 << 20
 // loan is the packets of a socket that are on loan: what they are made of is at the front of
 // its input.
 type loan struct {
-	length  int  // what Recv asked for, 0 for a packet
 	taken   int  // packets that have been taken, since the loan began
 	headers bool // the framer's state behind the last of them
 	lent    []lentPacket
@@ -56,19 +55,8 @@ type lentPacket struct {
 // asked remembers how the input has been asked for packets.
 type asked struct {
 	count  uint32 // questions so far, see Ask
-	length int32  // of the last Recv
-	again  bool   // the next packet is likely to be asked for in the same way, so it may be lent
+	singly bool   // the last packet was asked for on its own, so the next one may be
 	skip   uint8  // packets to be asked for before the next loan
-}
-
-// once notes that a packet goes to an armed socket.
-func (a *asked) once(mode ActiveMode) { a.again, a.length = mode == Once, 0 }
-
-// recv notes that a packet goes to a Recv. A length is as a rule that of something that
-// was announced before, unless it comes twice.
-func (a *asked) recv(length int) {
-	a.again = length == 0 || a.length == int32(length)
-	a.length = int32(length)
 }
 
 // Ask has to be called before everything that reads the input of a socket or changes how it is
@@ -88,9 +76,6 @@ func (s *Socket) Ask(number, taken int) {
 // called, modulo LoanNumbers.
 func (s *Socket) LoanNumber() int { return int(s.asked.count % LoanNumbers) }
 
-// LoanLength is the Length of the Recv that the loan is for, 0 for a packet.
-func (s *Socket) LoanLength() int { return s.loan.length }
-
 // Taken tells that taken packets of loan number have been taken so far; the loan goes on.
 func (s *Socket) Taken(number, taken int) {
 	if s.loan == nil || number != s.LoanNumber() {
@@ -103,9 +88,8 @@ func (s *Socket) Taken(number, taken int) {
 // lend begins a loan with what is complete in the input, after a packet has been delivered to
 // a Once or a Recv.
 func (s *Socket) lend() {
-	length := int(s.asked.length)
-	if len(s.in) == 0 || len(s.in) < length || !s.asked.again || !s.mayLend() ||
-		s.framer.Mode == packet.Raw && length == 0 { // all that has arrived is one chunk, whenever that is
+	// Raw input is no packets: all that has arrived when somebody asks is one chunk.
+	if len(s.in) == 0 || !s.asked.singly || s.framer.Mode == packet.Raw || !s.mayLend() {
 		return
 	}
 	if s.asked.skip > 0 {
@@ -113,7 +97,7 @@ func (s *Socket) lend() {
 		return
 	}
 	s.loan = s.st.newLoan()
-	s.loan.length, s.loan.headers = length, s.framer.Headers
+	s.loan.headers = s.framer.Headers
 	s.lendBuffered()
 	if len(s.loan.lent) == 0 {
 		s.endLoan()
@@ -136,17 +120,9 @@ func (s *Socket) lendBuffered() {
 			break
 		}
 		headers := s.framer.Headers
-		var p packet.Packet
-		n := l.length
-		if n == 0 {
-			var err error
-			if p, n, _, err = s.framer.Next(rest); err != nil || n == 0 {
-				break // an error is for whoever asks
-			}
-		} else if n <= len(rest) {
-			p.Data = rest[:n]
-		} else {
-			break
+		p, n, _, err := s.framer.Next(rest)
+		if err != nil || n == 0 {
+			break // an error is for whoever asks
 		}
 		if !s.st.lender.Lend(s, p) {
 			s.framer.Headers = headers

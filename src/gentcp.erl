@@ -212,11 +212,11 @@ recv(?SOCKET(Port, Id, Slot) = S, Length, Timeout)
        is_integer(Length), Length >= 0, is_integer(Timeout) ->
     case gentcp_port:lookup(Port) of
         {_, _, Loans} = Shared ->
-            case gentcp_ahead:take(Loans, Slot, Id, Length) of
+            case Length =:= 0 andalso gentcp_ahead:take(Loans, Slot, Id) of
                 {_Owner, Packet, Report} ->
                     report(Port, Id, Report),
                     {ok, Packet};
-                none ->
+                _NoneOrFalse ->
                     recv_call(S, Shared, Length, Timeout)
             end;
         closed ->
@@ -359,7 +359,7 @@ setopts(?SOCKET(Port, Id, Slot) = S, Opts) ->
     Options = gentcp_proto:options(Opts),
     case gentcp_port:lookup(Port) of
         {_, Credit, Loans} = Shared when Options =:= [{active, once}] ->
-            case gentcp_ahead:take(Loans, Slot, Id, 0) of
+            case gentcp_ahead:take(Loans, Slot, Id) of
                 {Owner, Packet, Report} ->
                     %% Armed, and passive again after the packet that was there.
                     Owner ! message(S, Packet),

@@ -1,5 +1,5 @@
-%% @doc Packets that the port program has sent ahead of the `setopts' or `recv'
-%% that will ask for them, so that whoever asks need not wait for an answer.
+%% @doc Packets that the port program has sent ahead of the `{active, once}' or
+%% `recv' that will ask for them, so that whoever asks need not wait for an answer.
 %%
 %% Such packets are on loan (PROTOCOL.md section 6.1). The router puts them
 %% where every process finds them; a process that re-arms a socket, or
@@ -23,7 +23,7 @@
 %% command is under way has a number that is out of date, and is dropped here;
 %% that command tells the port program that nothing was taken.
 %%
-%% The packets are in an ETS table: `{Id, Loan, Length, Owner, Messages}', where a
+%% The packets are in an ETS table: `{Id, Loan, Owner, Messages}', where a
 %% message of packets is `{First, Count, Octets}'.
 %% @private
 -module(gentcp_ahead).
@@ -32,7 +32,7 @@
 -export([new/1, begin_socket/2, end_socket/2, offer/5, open/3, revoke/4, is_open/2]).
 
 %% The callers' side.
--export([take/4, ask/3, answered/3]).
+-export([take/3, ask/3, answered/3]).
 
 -export_type([loans/0, question/0, taken/0]).
 
@@ -88,13 +88,13 @@ end_socket({_Cells, Table}, Id) ->
           new | added | refused.
 offer(_Loans, 0, _Id, _Owner, _Ahead) ->
     refused;
-offer({Cells, Table}, Slot, Id, Owner, {ahead, Id, Loan, Length, Count, Octets}) ->
+offer({Cells, Table}, Slot, Id, Owner, {ahead, Id, Loan, Count, Octets}) ->
     Cell = atomics:get(Cells, Slot),
     case ?NUMBER(Cell) of
         Loan when ?IS_OPEN(Cell) ->
             add(Cells, Table, Slot, Id, Loan, ?COUNT(Cell), {Count, Octets});
         Loan ->
-            true = ets:insert(Table, {Id, Loan, Length, Owner, [{0, Count, Octets}]}),
+            true = ets:insert(Table, {Id, Loan, Owner, [{0, Count, Octets}]}),
             new;
         _ ->
             refused
@@ -103,11 +103,11 @@ offer({Cells, Table}, Slot, Id, Owner, {ahead, Id, Loan, Length, Count, Octets})
 %% Messages of which all packets have been taken are dropped.
 add(Cells, Table, Slot, Id, Loan, Taken, {Count, Octets}) ->
     case ets:lookup(Table, Id) of
-        [{Id, Loan, Length, Owner, Messages}] ->
+        [{Id, Loan, Owner, Messages}] ->
             Last = lists:last(Messages),
             First = element(1, Last) + element(2, Last),
             Left = [M || {F, N, _} = M <- Messages, F + N > Taken] ++ [{First, Count, Octets}],
-            true = ets:insert(Table, {Id, Loan, Length, Owner, Left}),
+            true = ets:insert(Table, {Id, Loan, Owner, Left}),
             Cell = atomics:get(Cells, Slot),
             case ?IS_OPEN(Cell) andalso ?NUMBER(Cell) =:= Loan of
                 true ->
@@ -123,7 +123,7 @@ add(Cells, Table, Slot, Id, Loan, Taken, {Count, Octets}) ->
 %% @doc Opens a loan of which packets have been put down, unless a command has been
 %% sent meanwhile.
 -spec open(loans(), gentcp_credit:slot(), gentcp_proto:ahead()) -> ok.
-open({Cells, Table}, Slot, {ahead, Id, Loan, _Length, _Count, _Octets}) ->
+open({Cells, Table}, Slot, {ahead, Id, Loan, _Count, _Octets}) ->
     Cell = atomics:get(Cells, Slot),
     case not ?IS_OPEN(Cell) andalso ?NUMBER(Cell) =:= Loan
         andalso atomics:compare_exchange(Cells, Slot, Cell, ?OPEN(Loan, 0, 0)) of
@@ -161,15 +161,14 @@ is_open({Cells, _Table}, Slot) ->
 %% The callers' side
 %%
 
-%% @doc Takes the next packet of a loan for `Length' octets (0 for a packet), if there is
-%% one.
--spec take(loans(), gentcp_credit:slot(), gentcp_proto:id(), non_neg_integer()) -> taken() | none.
-take(_Loans, 0, _Id, _Length) ->
+%% @doc Takes the next packet of a loan, if there is one.
+-spec take(loans(), gentcp_credit:slot(), gentcp_proto:id()) -> taken() | none.
+take(_Loans, 0, _Id) ->
     none;
-take({Cells, Table} = Loans, Slot, Id, Length) ->
+take({Cells, Table} = Loans, Slot, Id) ->
     case atomics:get(Cells, Slot) of
         Cell when ?IS_OPEN(Cell) ->
-            case next(Table, Id, ?NUMBER(Cell), Length, ?COUNT(Cell)) of
+            case next(Table, Id, ?NUMBER(Cell), ?COUNT(Cell)) of
                 {Owner, {First, Count, Octets}} ->
                     {Packet, Offset} = gentcp_proto:packet(Octets, ?LOW(Cell)),
                     Taken = ?COUNT(Cell) + 1,
@@ -181,7 +180,7 @@ take({Cells, Table} = Loans, Slot, Id, Length) ->
                         ok ->
                             {Owner, part(Packet, Octets), none};
                         _Changed ->
-                            take(Loans, Slot, Id, Length)
+                            take(Loans, Slot, Id)
                     end;
                 none ->
                     none
@@ -190,9 +189,9 @@ take({Cells, Table} = Loans, Slot, Id, Length) ->
             none
     end.
 
-next(Table, Id, Loan, Length, Taken) ->
+next(Table, Id, Loan, Taken) ->
     try ets:lookup(Table, Id) of
-        [{Id, Loan, Length, Owner, Messages}] -> message(Messages, Owner, Taken);
+        [{Id, Loan, Owner, Messages}] -> message(Messages, Owner, Taken);
         _ -> none
     catch
         error:badarg -> none % the router has ended

@@ -328,7 +328,7 @@ messages([{tcp, Id, _} = First | [{tcp, Id, _} | _] = Rest], Size,
         #{} ->
             messages(Rest, Size, message(First, Size, State))
     end;
-messages([Message, {ahead, _, _, _, _, _} = Ahead], Size, State) ->
+messages([Message, {ahead, _, _, _, _} = Ahead], Size, State) ->
     %% The receiver of the first may ask for the next at once. So that it finds the loan, all
     %% but the opening is done before, and the opening right behind.
     ahead(Ahead, fun(State1) -> message(Message, Size, State1) end, State);
@@ -337,7 +337,7 @@ messages([Message | Rest], Size, State) ->
 messages([], _Size, State) ->
     State.
 
-ahead({ahead, Id, _, _, _, _} = Ahead, Before, #state{sockets = Sockets, loans = Loans} = State) ->
+ahead({ahead, Id, _, _, _} = Ahead, Before, #state{sockets = Sockets, loans = Loans} = State) ->
     case Sockets of
         #{Id := #socket{owner = Owner, held = none, slot = Slot}} ->
             case gentcp_ahead:offer(Loans, Slot, Id, Owner, Ahead) of
@@ -381,7 +381,7 @@ message({tcp_error, Id, _Reason} = Message, _Size, State) ->
     event(Id, Message, State);
 message({tcp_closed, Id} = Message, _Size, State) ->
     event(Id, Message, State);
-message({ahead, _, _, _, _, _} = Ahead, _Size, State) ->
+message({ahead, _, _, _, _} = Ahead, _Size, State) ->
     ahead(Ahead, fun(State1) -> State1 end, State);
 message({recall, Id, Loan}, _Size, #state{sockets = Sockets, loans = Loans} = State) ->
     case Sockets of

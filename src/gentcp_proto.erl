@@ -51,8 +51,8 @@
 -type message() :: tuple().
 %% A message as PROTOCOL.md section 5 writes it, but for `ahead'.
 
--type ahead() :: {ahead, id(), Loan :: non_neg_integer(), Length :: non_neg_integer(),
-                  Count :: pos_integer(), Octets :: binary()}.
+-type ahead() :: {ahead, id(), Loan :: non_neg_integer(), Count :: pos_integer(),
+                  Octets :: binary()}.
 %% An `ahead' message whose packets have not been looked at; {@link packet/2} does.
 
 %%
@@ -221,10 +221,9 @@ messages(N, <<?SMALL_TUPLE_EXT, 3, ?SMALL_ATOM_UTF8_EXT, 4, "http", ?INTEGER_EXT
 messages(0, <<?NIL_EXT>>) ->
     [];
 %% The last of its frame. Whoever takes the packets looks at them.
-messages(1, <<?SMALL_TUPLE_EXT, 5, ?SMALL_ATOM_UTF8_EXT, 5, "ahead", ?INTEGER_EXT, Id:32,
-              ?INTEGER_EXT, Loan:32, ?INTEGER_EXT, Length:32, ?LIST_EXT, Count:32,
-              Octets/binary>>) ->
-    [{ahead, Id, Loan, Length, Count, Octets}];
+messages(1, <<?SMALL_TUPLE_EXT, 4, ?SMALL_ATOM_UTF8_EXT, 5, "ahead", ?INTEGER_EXT, Id:32,
+              ?INTEGER_EXT, Loan:32, ?LIST_EXT, Count:32, Octets/binary>>) ->
+    [{ahead, Id, Loan, Count, Octets}];
 messages(N, Rest) ->
     binary_to_term(<<?MAGIC, ?LIST_EXT, N:32, Rest/binary>>).
 
@@ -242,7 +241,7 @@ packet(Octets, Offset) ->
 
 %% @doc All packets of an {@type ahead()}.
 -spec packets(ahead()) -> [binary() | term()].
-packets({ahead, _Id, _Loan, _Length, Count, Octets}) ->
+packets({ahead, _Id, _Loan, Count, Octets}) ->
     packets(Count, Octets, 0).
 
 packets(0, _Octets, _Offset) ->
