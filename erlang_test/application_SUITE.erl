@@ -336,7 +336,7 @@ port_program_is_stuck_and_its_pipe_full(_Config) ->
     {C, _S} = do_pair([{high_watermark, 100_000_000}], []),
     #{os_pid := OsPid} = gentcp:port_info(),
     do_signal("STOP", OsPid),
-    Data = binary:copy(<<"x">>, 200_000),
+    Data = binary:copy(<<"x">>, 100_000),
     Senders = [spawn_monitor(fun() -> exit(gentcp:send(C, Data)) end) || _ <- lists:seq(1, 50)],
     eventually(fun() -> lists:any(fun({Pid, _}) -> do_is_suspended(Pid) end, Senders) end),
     ?assertEqual({error, closed}, gentcp:listen(0, ?OPTS)),

@@ -4,7 +4,7 @@ import "golang.org/x/sys/unix"
 
 // maxWindow is the most octets that senders may have under way without a call: some
 // hundred microseconds of a fast connection.
-const maxWindow = 512 << 10
+const maxWindow = 256 << 10
 
 // openWindow tells how much can be sent without filling the kernel's buffer. The
 // kernel's figure includes its own overhead, so half of it counts.

@@ -64,7 +64,7 @@
 %% second go in parts of it, so that those of others come through the pipe in
 %% between.
 -define(LARGE, 64 * 1024).
--define(PART_SIZE, 256 * 1024).
+-define(PART_SIZE, 128 * 1024).
 
 %% How much unrecv puts into one frame.
 -define(UNRECV_SIZE, 32 * 1024 * 1024).
@@ -176,21 +176,23 @@ send_in_parts(Port, Router, Id, Size, Data) ->
     Ref = erlang:monitor(process, Router, [{alias, reply_demonitor}]),
     Key = erlang:unique_integer([positive]),
     _ = spawn(fun() ->
-        write_parts(Port, Ref, {Id, Key, Size}, Size, erlang:iolist_to_iovec(Data))
+        write_parts({Port, Router, Ref, {Id, Key, Size}}, Size, erlang:iolist_to_iovec(Data), none)
     end),
     receive
         {Ref, Result} -> Result;
         {'DOWN', Ref, process, _, _} -> {error, closed}
     end.
 
-write_parts(Port, Ref, {Id, Key, Total}, Left, Data) when Left =< ?PART_SIZE ->
+%% While a part is on its way the next one is written, and no more, so that what
+%% others send comes through in between.
+write_parts({Port, _Router, Ref, {Id, Key, Total}}, Left, Data, _Before) when Left =< ?PART_SIZE ->
     command(Port, gentcp_proto:call(Ref, {send_part, Id, Key, Total, Left, Data}));
-write_parts(Port, Ref, {Id, Key, Total} = Send, Left, Data) ->
+write_parts({Port, Router, _Ref, {Id, Key, Total}} = Send, Left, Data, Before) ->
     {Part, Rest} = split(?PART_SIZE, Data, []),
-    case command(Port, gentcp_proto:cast({send_part, Id, Key, Total, ?PART_SIZE, Part})) of
-        ok -> write_parts(Port, Ref, Send, Left - ?PART_SIZE, Rest);
-        Closed -> Closed
-    end.
+    _ = command(Port, gentcp_proto:cast({send_part, Id, Key, Total, ?PART_SIZE, Part})),
+    Passed = start_call(Port, Router, ping),
+    _ = Before =/= none andalso result(Before),
+    write_parts(Send, Left - ?PART_SIZE, Rest, Passed).
 
 split(Size, [Binary | Rest], Acc) when byte_size(Binary) =< Size ->
     split(Size - byte_size(Binary), Rest, [Binary | Acc]);
@@ -609,19 +611,17 @@ call(Port, Command) ->
         closed -> {error, closed}
     end.
 
+call(Port, Router, Command) ->
+    result(start_call(Port, Router, Command)).
+
 %% The reply comes through the router, under an alias that ends with it. If
 %% the port program ends first, so does the router.
-call(Port, Router, Command) ->
+start_call(Port, Router, Command) ->
     Ref = erlang:monitor(process, Router, [{alias, reply_demonitor}]),
     Frame = gentcp_proto:call(Ref, Command),
     try gentcp_proto:fits(Frame) andalso port_command(Port, Frame) of
         true ->
-            receive
-                %% A number that no caller can mean, beyond what the wire takes.
-                {Ref, {error, {bad_command, _}}} -> {error, einval};
-                {Ref, Result} -> Result;
-                {'DOWN', Ref, process, _, _} -> {error, closed}
-            end;
+            Ref;
         false ->
             _ = erlang:demonitor(Ref, [flush]),
             {error, einval}
@@ -629,6 +629,16 @@ call(Port, Router, Command) ->
         error:badarg ->
             _ = erlang:demonitor(Ref, [flush]),
             {error, closed}
+    end.
+
+result({error, _} = Error) ->
+    Error;
+result(Ref) ->
+    receive
+        %% A number that no caller can mean, beyond what the wire takes.
+        {Ref, {error, {bad_command, _}}} -> {error, einval};
+        {Ref, Result} -> Result;
+        {'DOWN', Ref, process, _, _} -> {error, closed}
     end.
 
 ask(?SOCKET(Port, _, _), Question) ->
