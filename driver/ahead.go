@@ -7,71 +7,46 @@ import (
 	"github.com/gentcp/gentcp/sockets/packet"
 )
 
-const (
-	// maxAhead is the most that a node may ask to have ahead of one socket's input.
-	maxAhead = 1 << 20
-	// aheadFrame is the size from which on another message is begun, so that the node can
-	// tell that the packets of the first have been taken while it still has others.
-	aheadFrame = 16 << 10
-)
-
-// aheadMessage is an {ahead, Id, Loan, Packets} that is being written.
-type aheadMessage struct {
-	listHead int // where the head of the list ends
-	count    int // packets so far, 0 if none is being written
-}
+// maxAhead is the most that a node may ask to have ahead of one socket's input.
+const maxAhead = 1 << 20
 
 // Lend writes a packet into the message for those of the socket's loan. Only the forms that
 // section 5.1 of PROTOCOL.md fixes are lent, so that a node can find their ends.
 func (d *Session) Lend(s *sockets.Socket, p packet.Packet) bool {
-	if !lendable(s, p) {
+	switch {
+	case p.Kind == packet.Bytes && s.Binary():
+		if !d.run.is(s, inList) {
+			d.beginAhead(s)
+			d.beginList(s)
+		}
+		d.out.buf(etf.AppendBinary(d.out.batch.Buf, p.Data))
+	case p.Kind != packet.Bytes && p.Kind != packet.TLSRecord && d.lines:
+		if !d.run.is(s, inLoan) {
+			d.beginAhead(s)
+			d.beginLines(s, p, inLoan)
+		}
+		d.out.buf(append(d.out.batch.Buf, p.Data...))
+	default:
 		return false
 	}
-	m := &d.ahead
-	if m.count == 0 {
-		d.out.begin()
-		b := d.out.batch.Buf
-		if u, ok := s.User.(*user); ok {
-			b = append(b, u.to...)
-		}
-		b = portproto.AppendAhead(b, int64(s.ID()), s.LoanNumber())
-		m.listHead = len(b)
-		d.out.buf(b)
-	}
-	m.count++
-	d.out.buf(appendPacket(d.out.batch.Buf, s, p))
-	if len(d.out.batch.Buf)-m.listHead >= aheadFrame {
-		d.Lent(s)
+	d.run.count++
+	if d.run.octets() >= aheadFrame {
+		d.endRun()
 	}
 	return true
 }
 
-// lendable tells whether a packet has one of the fixed forms.
-func lendable(s *sockets.Socket, p packet.Packet) bool {
-	switch p.Kind {
-	case packet.Bytes:
-		return s.Binary()
-	case packet.HTTPHeader, packet.HTTPEOH:
-		return s.PacketMode().Binary()
-	case packet.HTTPRequest:
-		return s.PacketMode().Binary() && p.HTTP.KnownMethod && p.HTTP.URI.Kind == packet.URIAbsPath &&
-			isOctet(p.HTTP.Major) && isOctet(p.HTTP.Minor)
-	}
-	return false
-}
-
-func isOctet(n int32) bool { return n >= 0 && n <= 255 }
-
 // Lent ends the message, which is the last of its frame.
-func (d *Session) Lent(*sockets.Socket) {
-	m := &d.ahead
-	if m.count == 0 {
-		return
+func (d *Session) Lent(*sockets.Socket) { d.endRun() }
+
+// beginAhead begins {ahead, Id, Loan, Packets}.
+func (d *Session) beginAhead(s *sockets.Socket) {
+	d.out.begin()
+	b := d.out.batch.Buf
+	if u, ok := s.User.(*user); ok {
+		b = append(b, u.to...)
 	}
-	portproto.PatchListCount(d.out.batch.Buf, m.listHead, m.count)
-	m.count = 0
-	d.send(etf.AppendNil(d.out.batch.Buf))
-	d.out.batch.Close()
+	d.out.buf(portproto.AppendAhead(b, int64(s.ID()), s.LoanNumber()))
 }
 
 // Recall writes {recall, Id, Loan}. The loan that ended was the one before the next.

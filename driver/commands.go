@@ -105,6 +105,8 @@ func (d *Session) greet(c *portproto.Command) error {
 	d.sendCredit, d.otp, d.nodePID = h.SendCredit, h.OTP, h.OSPid
 	d.out.window = int(min(h.Window, math.MaxInt32))
 	d.stack.SetAhead(int(min(h.Ahead, maxAhead)))
+	d.lines = h.Lines
+	d.stack.SetHTTPLines(h.Lines)
 	d.stack.SetIPv6Hosts(h.OTP == 0 || h.OTP >= 26)
 	return nil
 }

@@ -32,6 +32,9 @@ func (d *Session) Packet(s *sockets.Socket, p packet.Packet) {
 		b := d.event(s, "ssl_tls", 5)
 		d.send(appendTLS(b, p))
 		return
+	case p.Kind != packet.Bytes && d.lines:
+		d.http(s, p)
+		return
 	case p.Kind != packet.Bytes:
 		name = "http"
 	}

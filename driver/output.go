@@ -31,7 +31,10 @@ type messageWriter struct {
 	unsent int // octets of frames that the node has given no credit for
 }
 
-func (w *messageWriter) begin()       { w.batch.Begin() }
+func (w *messageWriter) begin() {
+	w.d.endRun()
+	w.batch.Begin()
+}
 func (w *messageWriter) buf(b []byte) { w.batch.Buf = b }
 func (w *messageWriter) end()         { w.batch.End() }
 
@@ -94,6 +97,7 @@ func (w *messageWriter) idle() bool { return !w.blocked && !w.ended && len(w.bat
 
 // flush writes what has been gathered, as far as stdout takes it.
 func (w *messageWriter) flush() {
+	w.d.endRun()
 	w.batch.Close()
 	w.write()
 	if len(w.batch.Buf) == 0 && cap(w.batch.Buf) > keepOut {

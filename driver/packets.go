@@ -9,6 +9,7 @@ import (
 // appendPacket writes a packet in the form that the socket's options ask for.
 func appendPacket(b []byte, s *sockets.Socket, p packet.Packet) []byte {
 	bin := s.PacketMode().Binary()
+	p.Parse()
 	switch p.Kind {
 	case packet.Bytes:
 		return appendBytes(b, s, p.Data)

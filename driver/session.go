@@ -36,7 +36,8 @@ type Session struct {
 
 	in    commandReader
 	out   messageWriter
-	ahead aheadMessage
+	run   run
+	lines bool // the node parses http packets
 
 	greeted    bool
 	sendCredit bool

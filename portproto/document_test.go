@@ -132,14 +132,36 @@ func appendMessage(t testing.TB, b []byte, message etf.Term) []byte {
 		b, rest = portproto.AppendReply(b, raw(t, m[1])), m[2:]
 	case "error":
 		b = portproto.AppendErrorTerm(b)
+	case "ahead":
+		b = portproto.AppendAhead(b, m[1].(int64), int(m[2].(int64)))
+		if lines, ok := m[3].(etf.Tuple); ok {
+			return appendLines(b, lines)
+		}
+		rest = m[3:]
+	case "recall":
+		return portproto.AppendID(portproto.AppendEvent(b, "recall", 3, m[1].(int64)), m[2].(int64))
 	case "credit":
 		return portproto.AppendCredit(b, m[1].(int64), int(m[2].(int64)), int(m[3].(int64)))
 	default:
 		b, rest = portproto.AppendEvent(b, string(name), len(m), m[1].(int64)), m[2:]
+		if name == "http" {
+			if lines, ok := m[2].(etf.Tuple); ok && lines[0] == etf.Atom("lines") {
+				return appendLines(b, lines)
+			}
+		}
 	}
 	for _, term := range rest {
 		b = append(b, raw(t, term)...)
 	}
+	return b
+}
+
+// appendLines writes {lines, Mode, Headers, Count, Octets}.
+func appendLines(b []byte, lines etf.Tuple) []byte {
+	b = portproto.AppendLines(b, string(lines[1].(etf.Atom)), lines[2].(int64) == 1)
+	head := len(b)
+	b = append(b, lines[4].([]byte)...)
+	portproto.PatchLines(b, head, int(lines[3].(int64)))
 	return b
 }
 

@@ -54,16 +54,31 @@ func AppendCredit(dst []byte, id int64, octets, window int) []byte {
 	return AppendID(AppendID(dst, int64(octets)), int64(window))
 }
 
-// AppendAhead begins {ahead, Id, Loan, Packets} up to the list of packets, whose head
-// is for [PatchListCount] once their number is known.
+// AppendAhead begins {ahead, Id, Loan, Packets}; the packets follow.
 func AppendAhead(dst []byte, id int64, loan int) []byte {
-	dst = AppendID(AppendEvent(dst, "ahead", 4, id), int64(loan))
-	return etf.AppendListHeader(dst, 0)
+	return AppendID(AppendEvent(dst, "ahead", 4, id), int64(loan))
 }
 
-// PatchListCount writes the number of elements into the head of a list that ends at b[:end].
-func PatchListCount(b []byte, end, count int) {
-	binary.BigEndian.PutUint32(b[end-4:end], uint32(count))
+// AppendLines begins {lines, Mode, Headers, Count, Octets} up to the octets, whose number
+// and that of the packets are for [PatchLines] once they are known.
+func AppendLines(dst []byte, mode string, headers bool) []byte {
+	dst = etf.AppendAtom(etf.AppendAtom(etf.AppendTupleHeader(dst, 5), "lines"), mode)
+	due := int64(0)
+	if headers {
+		due = 1
+	}
+	return etf.AppendBinaryHeader(AppendID(etf.AppendInt(dst, due), 0), 0)
+}
+
+// PatchLines completes what AppendLines has begun, at b[:head]; the octets are b[head:].
+func PatchLines(b []byte, head, count int) {
+	binary.BigEndian.PutUint32(b[head-9:], uint32(count))
+	binary.BigEndian.PutUint32(b[head-4:], uint32(len(b)-head))
+}
+
+// PatchList completes a list whose head is at the end of b[:head] with the number of its elements.
+func PatchList(b []byte, head, count int) {
+	binary.BigEndian.PutUint32(b[head-4:], uint32(count))
 }
 
 // Hello is what the port program says first.
@@ -87,6 +102,7 @@ type NodeHello struct {
 	Window     uint64 `etf:"window"` // 0: no limit
 	SendCredit bool   `etf:"send_credit"`
 	Ahead      uint64 `etf:"ahead"`  // octets of one socket's input that may be on loan
+	Lines      bool   `etf:"lines"`  // the node parses http packets
 	OTP        int    `etf:"otp"`    // 0: the newest
 	OSPid      int    `etf:"os_pid"` // 0: not told
 }

@@ -47,6 +47,8 @@ type Config struct {
 	BusyWait time.Duration
 	// IPv6Hosts parses IPv6 literals in HTTP request URIs as OTP 26 and newer do.
 	IPv6Hosts bool
+	// HTTPLines leaves HTTP headers unparsed, see packet.Framer.
+	HTTPLines bool
 	// Log is where failures are told that no caller sees. Default: nowhere.
 	Log *slog.Logger
 }
@@ -191,6 +193,9 @@ func (st *Stack) Stop() { st.stopped = true }
 
 // SetIPv6Hosts changes Config.IPv6Hosts for sockets that are opened from now on.
 func (st *Stack) SetIPv6Hosts(on bool) { st.cfg.IPv6Hosts = on }
+
+// SetHTTPLines changes Config.HTTPLines for sockets that are opened from now on.
+func (st *Stack) SetHTTPLines(on bool) { st.cfg.HTTPLines = on }
 
 // Post runs f on the Stack's goroutine. It may be called from any goroutine. Once Run has
 // returned it does nothing.
@@ -379,7 +384,7 @@ func (st *Stack) Fail(s *Socket, r any) {
 func (st *Stack) newSocket(fd int, f Family) *Socket {
 	st.lastID++
 	s := &Socket{st: st, id: st.lastID, fd: fd, family: f, opts: defaultOptions()}
-	s.framer = packet.Framer{Buffer: s.opts.buffer, Delimiter: '\n', IPv6Hosts: st.cfg.IPv6Hosts}
+	s.framer = packet.Framer{Buffer: s.opts.buffer, Delimiter: '\n', IPv6Hosts: st.cfg.IPv6Hosts, Lines: st.cfg.HTTPLines}
 	st.sockets[s.id] = s
 	return s
 }

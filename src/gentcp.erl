@@ -357,26 +357,30 @@ forward(S, NewOwner, IsClosed) ->
 
 %% @doc As `inet:setopts/2'.
 -spec setopts(socket(), [term()]) -> ok | {error, einval}.
-setopts(?SOCKET(Port, Id, Slot) = S, Opts) ->
-    Options = gentcp_proto:options(Opts),
+setopts(?SOCKET(Port, Id, Slot) = S, [{active, once}] = Options) ->
     case gentcp_port:lookup(Port) of
-        {_, Credit, Loans} = Shared when Options =:= [{active, once}] ->
+        {_, _, Loans} = Shared ->
             case gentcp_ahead:take(Loans, Slot, Id) of
                 {Owner, Packet, Report} ->
                     %% Armed, and passive again after the packet that was there.
                     Owner ! message(S, Packet),
                     report(Port, Id, Report);
                 none ->
-                    setopts_call(S, Shared, Options, gentcp_credit:activity(Credit, Slot, Id))
+                    setopts_call(S, Shared, Options)
             end;
-        {_, Credit, _} = Shared ->
-            setopts_call(S, Shared, Options, gentcp_credit:activity(Credit, Slot, Id));
         closed ->
             {error, einval}
+    end;
+setopts(?SOCKET(Port, _, _) = S, Opts) ->
+    Options = gentcp_proto:options(Opts),
+    case gentcp_port:lookup(Port) of
+        {_, _, _} = Shared -> setopts_call(S, Shared, Options);
+        closed -> {error, einval}
     end.
 
 %% The activity is set before the call: the message that ends `once' may come in it.
-setopts_call(?SOCKET(_, Id, Slot) = S, {_, Credit, _} = Shared, Options, Before) ->
+setopts_call(?SOCKET(_, Id, Slot) = S, {_, Credit, _} = Shared, Options) ->
+    Before = gentcp_credit:activity(Credit, Slot, Id),
     Requested = gentcp_credit:requested(Options, Before),
     Requested =:= Before orelse gentcp_credit:set_activity(Credit, Slot, Id, Requested),
     case ask_input(S, Shared, {setopts, Id, Options}) of

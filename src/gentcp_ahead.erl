@@ -12,8 +12,8 @@
 %% process has taken a packet, and whether a command came before or after a loan:
 %%
 %% <dl>
-%% <dt>open</dt><dd>number of the loan, packets taken, octets taken of the present message
-%% of packets</dd>
+%% <dt>open</dt><dd>number of the loan, packets taken, place of the next one in its message
+%% (see {@link gentcp_proto:packet/2})</dd>
 %% <dt>closed</dt><dd>how many commands have asked for the input, and how many packets
 %% were taken of which loan before the first of them, as long as the port program may not
 %% know yet</dd>
@@ -23,8 +23,8 @@
 %% command is under way has a number that is out of date, and is dropped here;
 %% that command tells the port program that nothing was taken.
 %%
-%% The packets are in an ETS table: `{Id, Loan, Owner, Messages}', where a
-%% message of packets is `{First, Count, Octets}'.
+%% The packets are in an ETS table: `{Id, Loan, Owner, Messages}', where a message of packets is
+%% `{First, Count, Packets}'. Those who take them decode them.
 %% @private
 -module(gentcp_ahead).
 
@@ -46,8 +46,8 @@
 %% A packet, whose owner was this, and what the port program should hear of it.
 
 %% A cell: 1 bit for open, 16 for a number, 20 for a count of packets, 22 for
-%% octets, or for the number of a loan. A small integer in all.
--define(OPEN(Loan, Count, Offset), ((1 bsl 58) bor ((Loan) bsl 42) bor ((Count) bsl 22) bor (Offset))).
+%% a place, or for the number of a loan. A small integer in all.
+-define(OPEN(Loan, Count, Place), ((1 bsl 58) bor ((Loan) bsl 42) bor ((Count) bsl 22) bor (Place))).
 -define(CLOSED(Asked, Count, Loan), (((Asked) bsl 42) bor ((Count) bsl 22) bor (Loan))).
 -define(IS_OPEN(Cell), ((Cell) >= (1 bsl 58))).
 -define(NUMBER(Cell), (((Cell) bsr 42) band 16#FFFF)).
@@ -88,25 +88,29 @@ end_socket({_Cells, Table}, Id) ->
           new | added | refused.
 offer(_Loans, 0, _Id, _Owner, _Ahead) ->
     refused;
-offer({Cells, Table}, Slot, Id, Owner, {ahead, Id, Loan, Count, Octets}) ->
+offer({Cells, Table}, Slot, Id, Owner, {ahead, Id, Loan, Packets}) ->
+    Count = count(Packets),
     Cell = atomics:get(Cells, Slot),
     case ?NUMBER(Cell) of
         Loan when ?IS_OPEN(Cell) ->
-            add(Cells, Table, Slot, Id, Loan, ?COUNT(Cell), {Count, Octets});
+            add(Cells, Table, Slot, Id, Loan, ?COUNT(Cell), {Count, Packets});
         Loan ->
-            true = ets:insert(Table, {Id, Loan, Owner, [{0, Count, Octets}]}),
+            true = ets:insert(Table, {Id, Loan, Owner, [{0, Count, Packets}]}),
             new;
         _ ->
             refused
     end.
 
+count({list, Count, _}) -> Count;
+count({lines, _, _, Count, _}) -> Count.
+
 %% Messages of which all packets have been taken are dropped.
-add(Cells, Table, Slot, Id, Loan, Taken, {Count, Octets}) ->
+add(Cells, Table, Slot, Id, Loan, Taken, {Count, Packets}) ->
     case ets:lookup(Table, Id) of
         [{Id, Loan, Owner, Messages}] ->
             Last = lists:last(Messages),
             First = element(1, Last) + element(2, Last),
-            Left = [M || {F, N, _} = M <- Messages, F + N > Taken] ++ [{First, Count, Octets}],
+            Left = [M || {F, N, _} = M <- Messages, F + N > Taken] ++ [{First, Count, Packets}],
             true = ets:insert(Table, {Id, Loan, Owner, Left}),
             Cell = atomics:get(Cells, Slot),
             case ?IS_OPEN(Cell) andalso ?NUMBER(Cell) =:= Loan of
@@ -123,7 +127,7 @@ add(Cells, Table, Slot, Id, Loan, Taken, {Count, Octets}) ->
 %% @doc Opens a loan of which packets have been put down, unless a command has been
 %% sent meanwhile.
 -spec open(loans(), gentcp_credit:slot(), gentcp_proto:ahead()) -> ok.
-open({Cells, Table}, Slot, {ahead, Id, Loan, _Count, _Octets}) ->
+open({Cells, Table}, Slot, {ahead, Id, Loan, _Packets}) ->
     Cell = atomics:get(Cells, Slot),
     case not ?IS_OPEN(Cell) andalso ?NUMBER(Cell) =:= Loan
         andalso atomics:compare_exchange(Cells, Slot, Cell, ?OPEN(Loan, 0, 0)) of
@@ -169,16 +173,16 @@ take({Cells, Table} = Loans, Slot, Id) ->
     case atomics:get(Cells, Slot) of
         Cell when ?IS_OPEN(Cell) ->
             case next(Table, Id, ?NUMBER(Cell), ?COUNT(Cell)) of
-                {Owner, {First, Count, Octets}} ->
-                    {Packet, Offset} = gentcp_proto:packet(Octets, ?LOW(Cell)),
+                {Owner, {First, Count, Packets}} ->
+                    {Packet, Place} = gentcp_proto:packet(Packets, ?LOW(Cell)),
                     Taken = ?COUNT(Cell) + 1,
                     IsLast = Taken =:= First + Count,
-                    After = ?OPEN(?NUMBER(Cell), Taken, case IsLast of true -> 0; false -> Offset end),
+                    After = ?OPEN(?NUMBER(Cell), Taken, case IsLast of true -> 0; false -> Place end),
                     case atomics:compare_exchange(Cells, Slot, Cell, After) of
                         ok when IsLast ->
-                            {Owner, part(Packet, Octets), {taken, ?NUMBER(Cell), Taken}};
+                            {Owner, part(Packet, Packets), {taken, ?NUMBER(Cell), Taken}};
                         ok ->
-                            {Owner, part(Packet, Octets), none};
+                            {Owner, part(Packet, Packets), none};
                         _Changed ->
                             take(Loans, Slot, Id)
                     end;
@@ -204,10 +208,21 @@ message([_ | Rest], Owner, Taken) ->
 message([], _Owner, _Taken) ->
     none.
 
-part(Data, Octets) when is_binary(Data), byte_size(Data) * ?SMALL_PART < byte_size(Octets) ->
+%% What does not keep much of a frame in memory.
+part(Data, {list, _, Octets}) when byte_size(Data) * ?SMALL_PART < byte_size(Octets) ->
     binary:copy(Data);
-part(Packet, _Octets) ->
-    Packet.
+part(Data, {list, _, _}) ->
+    Data;
+part({http_header, Bit, Field, Orig, Value}, _Lines) when is_binary(Orig), is_binary(Field) ->
+    {http_header, Bit, binary:copy(Field), binary:copy(Orig), binary:copy(Value)};
+part({http_header, Bit, Field, Orig, Value}, _Lines) when is_binary(Orig) ->
+    {http_header, Bit, Field, binary:copy(Orig), binary:copy(Value)};
+part({http_request, Method, {abs_path, Path}, Version}, _Lines) when is_binary(Path) ->
+    {http_request, Method, {abs_path, binary:copy(Path)}, Version};
+part({http_response, Version, Status, Phrase}, _Lines) when is_binary(Phrase) ->
+    {http_response, Version, Status, binary:copy(Phrase)};
+part(Item, _Lines) ->
+    Item.
 
 %% @doc To be called before a command that asks for the input, which is then to be sent:
 %% ends a loan that is open. Returns what the command has to say of it.

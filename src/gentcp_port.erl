@@ -328,7 +328,7 @@ messages([{tcp, Id, _} = First | [{tcp, Id, _} | _] = Rest], Size,
         #{} ->
             messages(Rest, Size, message(First, Size, State))
     end;
-messages([Message, {ahead, _, _, _, _} = Ahead], Size, State) ->
+messages([Message, {ahead, _, _, _} = Ahead], Size, State) ->
     %% The receiver of the first may ask for the next at once. So that it finds the loan, all
     %% but the opening is done before, and the opening right behind.
     ahead(Ahead, fun(State1) -> message(Message, Size, State1) end, State);
@@ -337,7 +337,7 @@ messages([Message | Rest], Size, State) ->
 messages([], _Size, State) ->
     State.
 
-ahead({ahead, Id, _, _, _} = Ahead, Before, #state{sockets = Sockets, loans = Loans} = State) ->
+ahead({ahead, Id, _, _} = Ahead, Before, #state{sockets = Sockets, loans = Loans} = State) ->
     case Sockets of
         #{Id := #socket{owner = Owner, held = none, slot = Slot}} ->
             case gentcp_ahead:offer(Loans, Slot, Id, Owner, Ahead) of
@@ -369,8 +369,8 @@ message({credit, Id, Octets, Window}, _Size, State) ->
     credit(Id, Octets, Window, State);
 message({reply, Tag, Result}, _Size, State) when is_integer(Tag) ->
     end_opening(Tag, Result, State);
-message({http, Id, _Packet} = Message, _Size, State) ->
-    packet(Id, Message, State);
+message({http, Id, Lines}, _Size, State) ->
+    http(Id, Lines, State);
 message({ssl_tls, Id, _Type, _Version, _Data} = Message, _Size, State) ->
     packet(Id, Message, State);
 message({data, Id, Data}, Size, State) ->
@@ -381,7 +381,7 @@ message({tcp_error, Id, _Reason} = Message, _Size, State) ->
     event(Id, Message, State);
 message({tcp_closed, Id} = Message, _Size, State) ->
     event(Id, Message, State);
-message({ahead, _, _, _, _} = Ahead, _Size, State) ->
+message({ahead, _, _, _} = Ahead, _Size, State) ->
     ahead(Ahead, fun(State1) -> State1 end, State);
 message({recall, Id, Loan}, _Size, #state{sockets = Sockets, loans = Loans} = State) ->
     case Sockets of
@@ -404,10 +404,7 @@ message(Unknown, _Size, State) ->
 packet(Id, Message, #state{sockets = Sockets, credit = Credit} = State) ->
     case Sockets of
         #{Id := #socket{slot = Slot} = Socket} ->
-            case gentcp_credit:activity(Credit, Slot, Id) of
-                once -> gentcp_credit:set_activity(Credit, Slot, Id, passive);
-                _ -> ok
-            end,
+            spent(Credit, Slot, Id),
             deliver(Id, Message, Socket, State);
         #{} ->
             State
@@ -426,6 +423,36 @@ event(Id, Message, #state{sockets = Sockets, credit = Credit} = State) ->
             deliver(Id, Message, Socket, State);
         #{} ->
             State
+    end.
+
+%% Http packets for the owner, who is one and the same for all of them.
+http(Id, {lines, Mode, Headers, Count, Octets}, #state{sockets = Sockets, credit = Credit} = State) ->
+    case Sockets of
+        #{Id := #socket{term = S, owner = Owner, held = none, slot = Slot}} ->
+            spent(Credit, Slot, Id),
+            lines(Count, Mode, Headers, Octets, S, Owner),
+            State;
+        #{Id := #socket{slot = Slot}} ->
+            spent(Credit, Slot, Id),
+            lists:foldl(fun(Item, Acc) ->
+                deliver(Id, {http, Id, Item}, maps:get(Id, Acc#state.sockets), Acc)
+            end, State, gentcp_proto:packets({lines, Mode, Headers, Count, Octets}));
+        #{} ->
+            State
+    end.
+
+lines(0, _Mode, _Headers, _Rest, _S, _Owner) ->
+    ok;
+lines(Count, Mode, Headers, Octets, S, Owner) ->
+    {Item, Headers1, Rest} = gentcp_proto:line(Mode, Headers, Octets),
+    Owner ! {http, S, Item},
+    lines(Count - 1, Mode, Headers1, Rest, S, Owner).
+
+%% `once' ends with the packet that comes now.
+spent(Credit, Slot, Id) ->
+    case gentcp_credit:activity(Credit, Slot, Id) of
+        once -> gentcp_credit:set_activity(Credit, Slot, Id, passive);
+        _ -> ok
     end.
 
 deliver(_Id, Message, #socket{term = S, owner = Owner, held = none}, State) ->

@@ -13,9 +13,9 @@
 -export([hello/1, cast/1, call/2, router_call/2, send/3, settled/3, options/1, fits/1]).
 
 %% From the port program.
--export([decode/1, caller/1, packet/2, packets/1]).
+-export([decode/1, caller/1, packet/2, packets/1, line/3]).
 
--export_type([id/0, tag/0, message/0, command/0, ahead/0]).
+-export_type([id/0, tag/0, message/0, command/0, ahead/0, packets/0, lines/0, place/0]).
 
 -define(VERSION, 1).
 
@@ -51,9 +51,20 @@
 -type message() :: tuple().
 %% A message as PROTOCOL.md section 5 writes it, but for `ahead'.
 
--type ahead() :: {ahead, id(), Loan :: non_neg_integer(), Count :: pos_integer(),
-                  Octets :: binary()}.
-%% An `ahead' message whose packets have not been looked at; {@link packet/2} does.
+-type lines() :: {lines, http | http_bin | httph | httph_bin, Headers :: 0 | 1,
+                  Count :: pos_integer(), Octets :: binary()}.
+%% Http packets, which are parsed on this side. `Headers' tells whether headers are due, or
+%% a start line.
+
+-type packets() :: {list, Count :: pos_integer(), Octets :: binary()} | lines().
+%% Packets that have not been looked at; {@link packet/2} does.
+
+-type ahead() :: {ahead, id(), Loan :: non_neg_integer(), packets()}.
+%% An `ahead' message.
+
+-type place() :: non_neg_integer().
+%% Where a packet begins: twice the octets before it, and 1 more where http headers are due.
+%% 0 is the beginning in any case.
 
 %%
 %% To the port program
@@ -67,6 +78,7 @@ hello(Window) ->
         window => Window,
         send_credit => true,
         ahead => ?AHEAD,
+        lines => true,
         otp => list_to_integer(erlang:system_info(otp_release)),
         os_pid => list_to_integer(os:getpid())
     }}).
@@ -211,75 +223,75 @@ messages(N, <<?SMALL_TUPLE_EXT, 3, ?SMALL_ATOM_UTF8_EXT, 4, "data", ?INTEGER_EXT
               ?BINARY_EXT, Size:32, Data:Size/binary, Rest/binary>>) ->
     [{data, Id, Data} | messages(N - 1, Rest)];
 messages(N, <<?SMALL_TUPLE_EXT, 3, ?SMALL_ATOM_UTF8_EXT, 4, "http", ?INTEGER_EXT, Id:32,
-              Rest/binary>>) ->
-    case http(Rest) of
-        {Item, Rest1} -> [{http, Id, Item} | messages(N - 1, Rest1)];
-        other -> binary_to_term(<<?MAGIC, ?LIST_EXT, N:32, ?SMALL_TUPLE_EXT, 3,
-                                  ?SMALL_ATOM_UTF8_EXT, 4, "http", ?INTEGER_EXT, Id:32,
-                                  Rest/binary>>)
-    end;
+              ?SMALL_TUPLE_EXT, 5, ?SMALL_ATOM_UTF8_EXT, 5, "lines",
+              ?SMALL_ATOM_UTF8_EXT, ModeSize, Mode:ModeSize/binary,
+              ?SMALL_INTEGER_EXT, Headers, ?INTEGER_EXT, Count:32,
+              ?BINARY_EXT, Size:32, Octets:Size/binary, Rest/binary>>) ->
+    [{http, Id, {lines, mode(Mode), Headers, Count, Octets}} | messages(N - 1, Rest)];
 messages(0, <<?NIL_EXT>>) ->
     [];
 %% The last of its frame. Whoever takes the packets looks at them.
 messages(1, <<?SMALL_TUPLE_EXT, 4, ?SMALL_ATOM_UTF8_EXT, 5, "ahead", ?INTEGER_EXT, Id:32,
-              ?INTEGER_EXT, Loan:32, ?LIST_EXT, Count:32, Octets/binary>>) ->
-    [{ahead, Id, Loan, Count, Octets}];
+              ?INTEGER_EXT, Loan:32, Packets/binary>>) ->
+    [{ahead, Id, Loan, lent(Packets)}];
 messages(N, Rest) ->
     binary_to_term(<<?MAGIC, ?LIST_EXT, N:32, Rest/binary>>).
 
-%% @doc The packet that begins at an offset in the octets of an {@type ahead()}, and where
-%% the next one begins.
--spec packet(binary(), non_neg_integer()) -> {binary() | term(), pos_integer()}.
-packet(Octets, Offset) ->
-    case Octets of
-        <<_:Offset/binary, ?BINARY_EXT, Size:32, Data:Size/binary, _/binary>> ->
-            {Data, Offset + 5 + Size};
-        <<_:Offset/binary, Item/binary>> ->
-            {Packet, Rest} = http(Item),
-            {Packet, byte_size(Octets) - byte_size(Rest)}
-    end.
+lent(<<?LIST_EXT, Count:32, Octets/binary>>) ->
+    {list, Count, Octets};
+lent(<<?SMALL_TUPLE_EXT, 5, ?SMALL_ATOM_UTF8_EXT, 5, "lines",
+       ?SMALL_ATOM_UTF8_EXT, ModeSize, Mode:ModeSize/binary,
+       ?SMALL_INTEGER_EXT, Headers, ?INTEGER_EXT, Count:32,
+       ?BINARY_EXT, Size:32, Octets:Size/binary, ?NIL_EXT>>) ->
+    {lines, mode(Mode), Headers, Count, Octets}.
 
-%% @doc All packets of an {@type ahead()}.
--spec packets(ahead()) -> [binary() | term()].
-packets({ahead, _Id, _Loan, Count, Octets}) ->
-    packets(Count, Octets, 0).
+mode(<<"http_bin">>) -> http_bin;
+mode(<<"http">>) -> http;
+mode(<<"httph_bin">>) -> httph_bin;
+mode(<<"httph">>) -> httph.
 
-packets(0, _Octets, _Offset) ->
+%% @doc The packet at a place, and the place of the next one.
+-spec packet(packets(), place()) -> {binary() | term(), place()}.
+packet({list, _Count, Octets}, Place) ->
+    Offset = Place bsr 1,
+    <<_:Offset/binary, ?BINARY_EXT, Size:32, Data:Size/binary, _/binary>> = Octets,
+    {Data, (Offset + 5 + Size) bsl 1};
+packet({lines, Mode, Headers, _Count, Octets}, 0) ->
+    place(line(Mode, Headers, Octets), Octets);
+packet({lines, Mode, _Headers, _Count, Octets}, Place) ->
+    Offset = Place bsr 1,
+    <<_:Offset/binary, Rest/binary>> = Octets,
+    place(line(Mode, Place band 1, Rest), Octets).
+
+place({Item, Headers, Rest}, Octets) ->
+    {Item, ((byte_size(Octets) - byte_size(Rest)) bsl 1) bor Headers}.
+
+%% @doc The http packet at the front of some octets, whether headers are due behind it, and
+%% the octets behind it.
+-spec line(http | http_bin | httph | httph_bin, 0 | 1, binary()) -> {term(), 0 | 1, binary()}.
+line(Mode, Headers, Octets) ->
+    {ok, Item, Rest} = erlang:decode_packet(due(Mode, Headers), Octets, []),
+    {Item, headers(Item, Headers), Rest}.
+
+due(http_bin, 1) -> httph_bin;
+due(http, 1) -> httph;
+due(Mode, _) -> Mode.
+
+headers({http_header, _, _, _, _}, _) -> 1;
+headers(http_eoh, _) -> 0;
+headers({http_error, _}, Headers) -> Headers;
+headers(_StartLine, _) -> 1.
+
+%% @doc All of some packets.
+-spec packets(packets()) -> [binary() | term()].
+packets({list, Count, _} = Packets) -> packets(Count, Packets, 0);
+packets({lines, _, _, Count, _} = Packets) -> packets(Count, Packets, 0).
+
+packets(0, _Packets, _Place) ->
     [];
-packets(Count, Octets, Offset) ->
-    {Packet, Next} = packet(Octets, Offset),
-    [Packet | packets(Count - 1, Octets, Next)].
-
-%% The items of http_bin that nearly every request is made of. What they hold is
-%% short, and copied so that it does not keep the frame.
-http(<<?SMALL_TUPLE_EXT, 5, ?SMALL_ATOM_UTF8_EXT, 11, "http_header",
-       ?SMALL_INTEGER_EXT, Bit, ?SMALL_ATOM_UTF8_EXT, Size, Field:Size/binary,
-       ?BINARY_EXT, OrigSize:32, Orig:OrigSize/binary,
-       ?BINARY_EXT, ValueSize:32, Value:ValueSize/binary, Rest/binary>>) ->
-    {{http_header, Bit, binary_to_atom(Field, utf8), binary:copy(Orig), binary:copy(Value)},
-     Rest};
-http(<<?SMALL_TUPLE_EXT, 5, ?SMALL_ATOM_UTF8_EXT, 11, "http_header",
-       ?SMALL_INTEGER_EXT, Bit, ?BINARY_EXT, Size:32, Field:Size/binary,
-       ?BINARY_EXT, OrigSize:32, Orig:OrigSize/binary,
-       ?BINARY_EXT, ValueSize:32, Value:ValueSize/binary, Rest/binary>>) ->
-    {{http_header, Bit, binary:copy(Field), binary:copy(Orig), binary:copy(Value)}, Rest};
-http(<<?SMALL_TUPLE_EXT, 4, ?SMALL_ATOM_UTF8_EXT, 12, "http_request",
-       ?SMALL_ATOM_UTF8_EXT, Size, Method:Size/binary,
-       ?SMALL_TUPLE_EXT, 2, ?SMALL_ATOM_UTF8_EXT, 8, "abs_path",
-       ?BINARY_EXT, PathSize:32, Path:PathSize/binary,
-       ?SMALL_TUPLE_EXT, 2, ?SMALL_INTEGER_EXT, Major, ?SMALL_INTEGER_EXT, Minor,
-       Rest/binary>>) ->
-    {{http_request, method(Method), {abs_path, binary:copy(Path)}, {Major, Minor}}, Rest};
-http(<<?SMALL_ATOM_UTF8_EXT, 8, "http_eoh", Rest/binary>>) ->
-    {http_eoh, Rest};
-http(_Other) ->
-    other.
-
-%% The port program writes as atoms only what it knows: seven methods, and some
-%% fifty header fields.
-method(<<"GET">>) -> 'GET';
-method(<<"POST">>) -> 'POST';
-method(Method) -> binary_to_atom(Method, utf8).
+packets(Count, Packets, Place) ->
+    {Packet, Next} = packet(Packets, Place),
+    [Packet | packets(Count - 1, Packets, Next)].
 
 %% @doc Who is waiting for the reply with a packed tag: an alias, and for a
 %% `recv' also the process and the socket.

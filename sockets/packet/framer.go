@@ -34,6 +34,10 @@ type Framer struct {
 	// driver does with {deliver,port}. Headers does not advance then.
 	Unparsed bool
 
+	// Lines leaves HTTP headers unparsed: the receiver goes by their Data, or calls
+	// Packet.Parse. Any of them may turn out to be an HTTPError then.
+	Lines bool
+
 	// IPv6Hosts takes [::1]:80 in a URI for a host and a port, as OTP 27 does.
 	// OTP 25 stops at the first colon and has the host "[".
 	IPv6Hosts bool

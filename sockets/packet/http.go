@@ -128,22 +128,45 @@ func (f *Framer) httpLine(buf []byte) (n, need int, err error) {
 	return 0, 1, nil
 }
 
-// parseHTTP parses a line found by httpLine and advances the state.
-func (f *Framer) parseHTTP(line []byte) Packet {
-	text := line
+// withoutEnd is a line without its end.
+func withoutEnd(line []byte) []byte {
 	switch n := len(line); {
 	case n >= 2 && line[n-2] == '\r':
-		text = line[:n-2]
+		return line[:n-2]
 	case n >= 1 && line[n-1] == '\n':
-		text = line[:n-1]
+		return line[:n-1]
 	}
-	p := Packet{Kind: HTTPError, Data: line}
+	return line
+}
+
+// Parse parses a header that Framer.Lines has left unparsed. It does nothing to other packets.
+func (p *Packet) Parse() {
+	if p.Kind == HTTPHeader && p.HTTP == nil {
+		p.parseField(withoutEnd(p.Data))
+	}
+}
+
+func (p *Packet) parseField(text []byte) {
+	if p.HTTP = parseField(text); p.HTTP == nil {
+		p.Kind = HTTPError
+		return
+	}
+	p.Kind = HTTPHeader
+}
+
+// parseHTTP parses a line found by httpLine and advances the state.
+func (f *Framer) parseHTTP(line []byte) Packet {
+	text := withoutEnd(line)
+	p := Packet{Kind: HTTPError, Data: line, Headers: f.Headers}
 	if f.Headers {
-		if len(text) == 0 {
+		switch {
+		case len(text) == 0:
 			p.Kind = HTTPEOH
 			f.Headers = false
-		} else if item := parseField(text); item != nil {
-			p.Kind, p.HTTP = HTTPHeader, item
+		case f.Lines:
+			p.Kind = HTTPHeader
+		default:
+			p.parseField(text)
 		}
 		return p
 	}

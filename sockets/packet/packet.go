@@ -36,6 +36,10 @@ type Packet struct {
 	// as received.
 	Data []byte
 
-	// HTTP is set for HTTPRequest, HTTPResponse and HTTPHeader.
+	// HTTP is set for HTTPRequest, HTTPResponse and HTTPHeader, but for a header that
+	// Framer.Lines has left unparsed.
 	HTTP *HTTPItem
+
+	// Headers tells of an HTTP item that headers were due, and not a start line.
+	Headers bool
 }
