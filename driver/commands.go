@@ -102,11 +102,13 @@ func (d *Session) greet(c *portproto.Command) error {
 		return ErrHello
 	}
 	d.greeted = true
-	d.sendCredit, d.otp, d.nodePID = h.SendCredit, h.OTP, h.OSPid
+	d.sendCredit, d.otp, d.nodePID = h.SendCredit && !d.cfg.Without.Credit, h.OTP, h.OSPid
 	d.out.window = int(min(h.Window, math.MaxInt32))
-	d.stack.SetAhead(int(min(h.Ahead, maxAhead)))
-	d.lines = h.Lines
-	d.stack.SetHTTPLines(h.Lines)
+	if !d.cfg.Without.Ahead {
+		d.stack.SetAhead(int(min(h.Ahead, maxAhead)))
+	}
+	d.lines = h.Lines && !d.cfg.Without.Lines
+	d.stack.SetHTTPLines(d.lines)
 	d.stack.SetIPv6Hosts(h.OTP == 0 || h.OTP >= 26)
 	return nil
 }

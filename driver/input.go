@@ -113,7 +113,7 @@ func (r *commandReader) commands() {
 		}
 		r.start += n
 		r.probe = 0
-		if r.more() {
+		if !r.d.cfg.Without.Coalesce && r.more() {
 			r.d.stack.Cork()
 		}
 		r.d.command(frame)

@@ -36,7 +36,13 @@ func (w *messageWriter) begin() {
 	w.batch.Begin()
 }
 func (w *messageWriter) buf(b []byte) { w.batch.Buf = b }
-func (w *messageWriter) end()         { w.batch.End() }
+
+func (w *messageWriter) end() {
+	w.batch.End()
+	if w.d.cfg.Without.Batch {
+		w.flush()
+	}
+}
 
 // ready is called when stdout may take more.
 func (w *messageWriter) ready() {

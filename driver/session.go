@@ -20,6 +20,8 @@ type Config struct {
 	MaxQueue   int           // octets of output a socket may hold, see sockets.Config
 	BusyWait   time.Duration // see sockets.Config
 	Log        *slog.Logger
+
+	Without Without // what makes it fast and is left out
 }
 
 // ErrHello ends a session whose other end speaks another version, or no hello.
@@ -62,7 +64,7 @@ func Run(cfg Config, stdin, stdout int) error {
 	}
 	d := &Session{cfg: cfg, log: cfg.Log}
 	stack, err := sockets.NewStack(sockets.Config{
-		MaxQueue: cfg.MaxQueue, MaxSockets: cfg.MaxSockets, BusyWait: cfg.BusyWait, Log: cfg.Log,
+		MaxQueue: cfg.MaxQueue, MaxSockets: cfg.MaxSockets, BusyWait: cfg.BusyWait, Copy: cfg.Without.Splice, Log: cfg.Log,
 	}, d)
 	if err != nil {
 		return fmt.Errorf("driver: %w", err)
@@ -88,7 +90,9 @@ func (d *Session) watch(stdin, stdout int) error {
 			return fmt.Errorf("driver: make descriptor %d non-blocking: %w", fd, err)
 		}
 	}
-	enlargePipes(stdin, stdout)
+	if !d.cfg.Without.Pipes {
+		enlargePipes(stdin, stdout)
+	}
 	if err := d.stack.WatchRead(stdin, d.in.ready); err != nil {
 		return fmt.Errorf("driver: watch stdin, which must be a pipe, a socket or a terminal: %w", err)
 	}

@@ -7,7 +7,7 @@ import "golang.org/x/sys/unix"
 // something is queued before them, or the kernel takes no more for now.
 func (s *Socket) SpliceFrom(pipe int, key int64, n int) int {
 	p := s.partial
-	if s.state != connected || p == nil || p.key != key || s.partSuspended(key) ||
+	if s.st.cfg.Copy || s.state != connected || p == nil || p.key != key || s.partSuspended(key) ||
 		!s.out.empty() || len(s.corked) > 0 || s.opts.delaySend || n >= p.left+1 {
 		return 0
 	}

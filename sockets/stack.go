@@ -45,6 +45,8 @@ type Config struct {
 	// they come that fast: a sleeping thread takes some ten microseconds to wake up. 0 is
 	// not at all.
 	BusyWait time.Duration
+	// Copy has bulk data copied where it could be moved within the kernel.
+	Copy bool
 	// IPv6Hosts parses IPv6 literals in HTTP request URIs as OTP 26 and newer do.
 	IPv6Hosts bool
 	// HTTPLines leaves HTTP headers unparsed, see packet.Framer.

@@ -49,6 +49,8 @@ and speaks the protocol of PROTOCOL.md on stdin and stdout.
 	maxSockets := flags.Int("max-sockets", 0, "most sockets open at a time (default: what the open file limit allows)")
 	maxQueue := flags.Int("max-queue", 1<<30, "most `octets` of unsent output for a socket")
 	busyWait := flags.Duration("busy-wait", 50*time.Microsecond, "look for events this `time` before sleeping, while they come that fast; 0 is not at all")
+	var without driver.Without
+	flags.Var(&without, "without", "leave out what makes it fast, to see what it brings: `names` with commas between, of "+driver.Techniques())
 	profiles := flags.String("pprof", "", "serve profiles over HTTP on this `address`, such as localhost:6060 (default: do not)")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
@@ -86,6 +88,7 @@ and speaks the protocol of PROTOCOL.md on stdin and stdout.
 	err := recovered(func() error {
 		return driver.Run(driver.Config{
 			MaxFrame: *maxFrame, MaxSockets: *maxSockets, MaxQueue: *maxQueue, BusyWait: *busyWait, Log: log,
+			Without: without,
 		}, int(os.Stdin.Fd()), int(os.Stdout.Fd()))
 	})
 	if err != nil {
