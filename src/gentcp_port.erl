@@ -369,8 +369,10 @@ message({credit, Id, Octets, Window}, _Size, State) ->
     credit(Id, Octets, Window, State);
 message({reply, Tag, Result}, _Size, State) when is_integer(Tag) ->
     end_opening(Tag, Result, State);
-message({http, Id, Lines}, _Size, State) ->
+message({http, Id, {lines, _, _, _, _} = Lines}, _Size, State) ->
     http(Id, Lines, State);
+message({http, Id, _Packet} = Message, _Size, State) ->
+    packet(Id, Message, State);
 message({ssl_tls, Id, _Type, _Version, _Data} = Message, _Size, State) ->
     packet(Id, Message, State);
 message({data, Id, Data}, Size, State) ->

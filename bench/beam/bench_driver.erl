@@ -6,6 +6,7 @@
 -export_type([driver/0]).
 
 -type driver() :: stock | socket | gentcp.
+%% A node for bare ports (bench_port) is called `pipe' and opens no sockets.
 
 -spec options(driver()) -> [tuple()].
 options(stock) -> [];

@@ -65,9 +65,16 @@ limit(#{ms := Ms}) -> ["ms ", integer_to_list(Ms)].
 packet(packet4) -> 4;
 packet(http) -> http_bin.
 
-count(packet4, true, S, N) ->
+count(packet4, false, S, N) ->
+    case gen_tcp:recv(S, 0) of
+        {ok, _} -> count(packet4, false, S, N + 1);
+        {error, closed} -> N
+    end;
+count(packet4, Mode, S, N) ->
     receive
-        {tcp, S, _} -> count(packet4, true, S, N + 1);
+        {tcp, S, _} ->
+            _ = rearm(Mode, S),
+            count(packet4, Mode, S, N + 1);
         {tcp_closed, S} -> N;
         {tcp_error, S, Reason} -> exit(Reason)
     end;

@@ -41,6 +41,12 @@ var services = map[string]service{
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("peer: ")
+	if len(os.Args) > 1 {
+		if err := pipe(os.Args[1:]); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		log.Fatal(err)

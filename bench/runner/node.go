@@ -52,7 +52,7 @@ func parseDriver(name string) (driverSpec, error) {
 		d.driver, d.shards = "gentcp", shards
 	}
 	switch {
-	case d.driver != "stock" && d.driver != "socket" && d.driver != "gentcp":
+	case d.driver != "stock" && d.driver != "socket" && d.driver != "gentcp" && d.driver != "pipe":
 		return d, fmt.Errorf("unknown driver %q: want stock, socket, gentcp, gentcpN for N port programs, or gentcp:FLAG", name)
 	case d.driver != "gentcp" && len(d.flags) > 0:
 		return d, fmt.Errorf("driver %q: only gentcp has a port program with flags", name)

@@ -136,7 +136,10 @@ func (r *run) measureWorkload(ctx context.Context, w workload, round int) {
 }
 
 func (r *run) measure(ctx context.Context, w workload, driver string) (map[string]float64, error) {
-	request := w.request(r.millis, r.file)
+	request := w.request(r.millis, r.file, filepath.Join(r.paths.build, "peer"))
+	if driver == without {
+		driver = "gentcp:" + w.without
+	}
 	if w.fresh {
 		n, err := startNode(ctx, r.paths, r.peerPort, driver)
 		if err != nil {

@@ -12,7 +12,7 @@ type workload struct {
 	title   string
 	section string
 	call    string // module and function, as Erlang writes a tuple's elements
-	args    string // an Erlang map's associations; FILE stands for sendfile's file
+	args    string // an Erlang map's associations; FILE stands for sendfile's file, PEER for the peer's program
 	metrics []metric
 
 	// perMs, if set, makes this a fixed amount of traffic: that many messages
@@ -28,6 +28,9 @@ type workload struct {
 	full bool
 	// drivers replaces the drivers of the run, for comparing gentcp with itself.
 	drivers []string
+	// without compares gentcp with itself, started with this flag: what it leaves out is what
+	// the row is about.
+	without string
 	// connections is how many file descriptors one side needs.
 	connections int
 }
@@ -53,12 +56,17 @@ type metric struct {
 }
 
 const (
-	sectionTargets = "Against the other drivers"
-	sectionCost    = "What it costs"
-	sectionLatency = "Echo latency beside a bulk transfer"
-	sectionScaling = "Scaling with the number of connections"
-	sectionShards  = "Port programs for one node"
+	sectionTargets    = "Against the other drivers"
+	sectionCost       = "What it costs"
+	sectionLatency    = "Echo latency beside a bulk transfer"
+	sectionScaling    = "Scaling with the number of connections"
+	sectionShards     = "Port programs for one node"
+	sectionTechniques = "What the techniques bring"
+	sectionLimits     = "What a pipe allows: bare ports, without sockets"
 )
+
+// without is the name of gentcp where something is left out.
+const without = "without"
 
 var shardDrivers = []string{"gentcp1", "gentcp2", "gentcp4"}
 
@@ -133,6 +141,14 @@ func allWorkloads() []workload {
 		args:    "kind => packet4, mode => true, size => 64",
 		metrics: []metric{{key: "per_second", unit: "msg/s", better: higher, ofStock: 0.8, ofSocket: 6}},
 	})
+	for _, mode := range []struct{ name, active, title string }{{"once", "once", "active once"}, {"passive", "false", "passive recv"}} {
+		add(workload{
+			name: "recv-64-" + mode.name, title: "receiving {packet,4} messages, 64 B, " + mode.title,
+			section: sectionTargets, call: "bench_stream,recv",
+			args:    fmt.Sprintf("kind => packet4, mode => %s, size => 64", mode.active),
+			metrics: []metric{{key: "per_second", unit: "msg/s", better: higher}},
+		})
+	}
 	for _, size := range []int{64 << 10, 256 << 10, 1 << 20} {
 		rate := []metric{{key: "mb_per_second", unit: "MB/s", better: higher, ofStock: 0.6, ofSocket: 0.8}}
 		add(workload{
@@ -196,14 +212,14 @@ func allWorkloads() []workload {
 		add(workload{
 			name:    fmt.Sprintf("cpu-send-%s", sizeName(size)),
 			title:   fmt.Sprintf("CPU, pipelined sends of %s", sizeTitle(size)),
-			section: sectionCost, call: "bench_cost,cpu", perMs: 200,
+			section: sectionCost, call: "bench_cost,cpu", perMs: 500,
 			args:    fmt.Sprintf("'of' => {bench_stream,send}, size => %d, nodelay => true", size),
 			metrics: cpu,
 		})
 		add(workload{
 			name:    fmt.Sprintf("cpu-recv-%s", sizeName(size)),
 			title:   fmt.Sprintf("CPU, receiving {packet,4} messages of %s", sizeTitle(size)),
-			section: sectionCost, call: "bench_cost,cpu", perMs: 300,
+			section: sectionCost, call: "bench_cost,cpu", perMs: 1000,
 			args:    fmt.Sprintf("'of' => {bench_stream,recv}, kind => packet4, mode => true, size => %d", size),
 			metrics: cpu,
 		})
@@ -282,6 +298,56 @@ func allWorkloads() []workload {
 		args:    "connections => 8, size => 65536, nodelay => false",
 		metrics: []metric{{key: "mb_per_second", unit: "MB/s", better: higher}},
 	})
+	for _, t := range []struct{ name, of, title, flag string }{
+		{"busy-wait", "echo-64-true", "busy wait: echo round trip, 64 B", "busy-wait=0"},
+		{"credit", "stream-64-nodelay", "credit without waiting: pipelined sends, 64 B", "without=credit"},
+		{"coalesce", "stream-64-nodelay", "coalesced sends: pipelined sends, 64 B", "without=coalesce"},
+		{"batch", "recv-64-packet4", "batched messages: receiving {packet,4}, 64 B", "without=batch"},
+		{"ahead", "recv-64-once", "packets ahead: receiving {packet,4}, 64 B, active once", "without=ahead"},
+		{"ahead-http", "http-once", "packets ahead: http_bin requests, active once", "without=ahead"},
+		{"lines", "http-true", "http parsed in the node: http_bin requests", "without=lines"},
+		{"splice-send", "bulk-send-256K", "splice: bulk send, 256 KB a call", "without=splice"},
+		{"splice-recv", "bulk-recv-256K", "splice: bulk receive, 256 KB a call", "without=splice"},
+		{"pipes-send", "bulk-send-256K", "pipes of 1 MB: bulk send, 256 KB a call", "without=pipes"},
+		{"pipes-recv", "bulk-recv-256K", "pipes of 1 MB: bulk receive, 256 KB a call", "without=pipes"},
+	} {
+		for _, w := range all {
+			if w.name == t.of {
+				w.name, w.title, w.section = "tech-"+t.name, t.title, sectionTechniques
+				w.without, w.drivers = t.flag, []string{without, "gentcp"}
+				m := w.metrics[0]
+				w.metrics = []metric{{key: m.key, unit: m.unit, better: m.better}}
+				add(w)
+				break
+			}
+		}
+	}
+
+	perSecond := metric{key: "per_second", unit: "msg/s", better: higher}
+	cpuEach := metric{key: "cpu", label: "CPU", unit: "CPU s per 1M msg", better: lower}
+	megabytes := metric{key: "mb_per_second", unit: "MB/s", better: higher}
+	for _, limit := range []struct {
+		name, title, call, args string
+		metrics                 []metric
+	}{
+		{"send-64", "port_command of 64 B", "send", "size => 64, via => caller", []metric{perSecond, cpuEach}},
+		{"send-64-hop", "port_command of 64 B, through another process", "send", "size => 64, via => hop", []metric{perSecond, cpuEach}},
+		{"send-64K", "port_command of 64 KB", "send", "size => 65536, via => caller", []metric{megabytes}},
+		{"send-1M", "port_command of 1 MB", "send", "size => 1048576, via => caller", []metric{megabytes}},
+		{"recv-on", "frames of 64 KB, cut into messages of 64 B that are sent on", "recv_on", "", []metric{perSecond, cpuEach}},
+		{"recv-64K", "frames of 64 KB", "recv", "size => 65600", []metric{megabytes}},
+		{"recv-256K", "frames of 256 KB", "recv", "size => 262208", []metric{megabytes}},
+		{"recv-1M", "frames of 1 MB", "recv", "size => 1048640", []metric{megabytes}},
+	} {
+		args := `program => "PEER"`
+		if limit.args != "" {
+			args += ", " + limit.args
+		}
+		add(workload{
+			name: "pipe-" + limit.name, title: limit.title, section: sectionLimits,
+			call: "bench_port," + limit.call, args: args, metrics: limit.metrics, drivers: []string{"pipe"},
+		})
+	}
 	return all
 }
 
@@ -314,13 +380,13 @@ func selectWorkloads(all []workload, prefixes []string) ([]workload, error) {
 
 // request is the line that asks a node for a measurement of about ms
 // milliseconds.
-func (w workload) request(ms int, file string) string {
+func (w workload) request(ms int, file, peer string) string {
 	ms *= max(1, w.longer)
 	limit := fmt.Sprintf("ms => %d", ms)
 	if w.perMs > 0 {
 		limit = fmt.Sprintf("count => %d", w.perMs*ms)
 	}
-	args := strings.ReplaceAll(w.args, "FILE", file)
+	args := strings.NewReplacer("FILE", file, "PEER", peer).Replace(w.args)
 	if args != "" {
 		args += ", "
 	}

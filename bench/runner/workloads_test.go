@@ -47,11 +47,12 @@ func TestRequest(t *testing.T) {
 		"no args":    {workload{call: "m,f"}, "{m,f,#{ms => 300}}.\n"},
 		"longer":     {workload{call: "m,f", longer: 4}, "{m,f,#{ms => 1200}}.\n"},
 		"fixed":      {workload{call: "m,f", perMs: 10}, "{m,f,#{count => 3000}}.\n"},
+		"for a port": {workload{call: "m,f", args: `program => "PEER"`}, "{m,f,#{program => \"/tmp/peer\", ms => 300}}.\n"},
 		"for a file": {workload{call: "m,f", args: `file => "FILE"`}, "{m,f,#{file => \"/tmp/x\", ms => 300}}.\n"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			assert.Equal(t, test.want, test.workload.request(300, "/tmp/x"))
+			assert.Equal(t, test.want, test.workload.request(300, "/tmp/x", "/tmp/peer"))
 		})
 	}
 }
@@ -62,6 +63,7 @@ func TestParseDriver(t *testing.T) {
 		"socket":             {driver: "socket"},
 		"gentcp":             {driver: "gentcp"},
 		"gentcp4":            {driver: "gentcp", shards: 4},
+		"pipe":               {driver: "pipe"},
 		"gentcp:busy-wait=0": {driver: "gentcp", flags: []string{"-busy-wait=0"}},
 		"gentcp2:a=b:c":      {driver: "gentcp", shards: 2, flags: []string{"-a=b", "-c"}},
 	} {
