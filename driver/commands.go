@@ -204,7 +204,8 @@ func (d *Session) socketCommand(c *portproto.Command, s *sockets.Socket) error {
 	case "recv":
 		return d.cmdRecv(c, s)
 	case "setopts":
-		opts, err := d.readOptions(a, sockets.ForSet)
+		opts, err := d.appendOptions(d.options[:0], a, sockets.ForSet)
+		d.options = opts[:0] // re-arming is not to cost an allocation
 		if err == nil {
 			err = a.Finish()
 		}

@@ -12,7 +12,11 @@ import (
 // readOptions reads a list of options for a call. The first that is not right
 // is the error, and then none counts.
 func (d *Session) readOptions(s *etf.Scanner, where sockets.Where) ([]sockets.Option, error) {
-	var opts []sockets.Option
+	return d.appendOptions(nil, s, where)
+}
+
+// appendOptions is readOptions into a slice that is there already.
+func (d *Session) appendOptions(opts []sockets.Option, s *etf.Scanner, where sockets.Where) ([]sockets.Option, error) {
 	err := readList(s, func(raw etf.RawTerm) error {
 		o, ok := d.readOption(raw, where)
 		if !ok {

@@ -49,8 +49,9 @@ type Session struct {
 	lastID    sockets.ID // the latest socket that the node has heard of
 	waiting   *call      // calls that are not answered yet, newest first
 	freeCalls *call
-	current   *sockets.Socket // that the present command is about
-	taken     int             // calls that have been taken on so far
+	current   *sockets.Socket  // that the present command is about
+	options   []sockets.Option // of a setopts, used again
+	taken     int              // calls that have been taken on so far
 	err       error
 }
 
