@@ -122,7 +122,7 @@ func (r *run) makeQuick(leaveOut bool) {
 		if w.full && leaveOut {
 			continue
 		}
-		if w.connections > 0 {
+		if w.connections > 0 || w.section == sectionTechniques || w.section == sectionLimits {
 			w.rounds = 1
 		}
 		kept = append(kept, w)
