@@ -21,6 +21,15 @@ func FuzzSession(f *testing.F) {
 		text := r.with(r.args, strings.NewReplacer("L", "1", "C", "2", "S", "3"))
 		f.Add(append(frameOf(f, "{call, 1, "+text+"}"), frameOf(f, text)...))
 	}
+	// Three packets of which one is asked for, and two are lent; what is asked then ends the loan.
+	var loan []byte
+	for _, text := range []string{
+		"{send, 2, <<\"a\">>}", "{send, 2, <<\"b\">>}", "{send, 2, <<\"c\">>}", "{call, 1, {recv, 3, 0, infinity}}", "{taken, 3, 1, 1}",
+		"{call, 2, {settle, 3, 1, 1, {getstat, 3, [recv_cnt]}}}", "{settle, 3, 2, 0}", "{call, 3, {setopts, 3, [{active, once}]}}",
+	} {
+		loan = append(loan, frameOf(f, text)...)
+	}
+	f.Add(loan)
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		var frames []byte
 		calls := map[string]int{}
@@ -40,8 +49,8 @@ func FuzzSession(f *testing.F) {
 			frames = append(frames, framed(payload)...)
 		}
 
-		p := greeted(t)
-		p.pair("[{active, false}]", "[{active, false}]")
+		p := start(t, Config{}, "{hello, 1, #{ahead => 1000, lines => true}}")
+		p.pair("[binary, {packet, 1}, {active, false}]", "[binary, {packet, 1}, {active, false}]")
 		p.write(frames)
 		p.write(frameOf(t, "{call, fin, ping}"))
 		answered := false
@@ -82,7 +91,7 @@ func reachesOut(c *portproto.Command) bool {
 		return string(args.Raw()) != "\x68\x02\x77\x08loopback"+port || bytes.Contains(args.Rest(), []byte("raw"))
 	case "fdopen", "sendfile":
 		return true
-	case "setopts": // raw options can do anything
+	case "setopts", "settle": // raw options can do anything
 		return bytes.Contains(c.Args.Rest(), []byte("raw"))
 	}
 	return false
@@ -93,7 +102,8 @@ func TestWhatAFuzzerMayDo(t *testing.T) {
 		"{listen, inet, {any, 0}, []}": true, "{listen, inet, {loopback, 80}, []}": true, "{listen, inet, {loopback, 0}, []}": false,
 		"{call, 1, {connect, inet, {loopback, 80}, undefined, [], 1}}": true,
 		"{call, 1, {connect, inet, {loopback, 1}, undefined, [], 1}}":  false,
-		"{setopts, 1, [{raw, 1, 1, <<>>}]}":                            true, "{sendfile, 1, \"/\", 0, 0}": true, "ping": false,
+		"{setopts, 1, [{raw, 1, 1, <<>>}]}":                            true,
+		"{settle, 1, 0, 0, {setopts, 1, [{raw, 1, 1, <<>>}]}}":         true, "{sendfile, 1, \"/\", 0, 0}": true, "ping": false,
 	} {
 		c, err := portproto.ReadCommand(frameOf(t, text)[portproto.FrameHeader:])
 		if err != nil || reachesOut(&c) != out {

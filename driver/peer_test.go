@@ -367,8 +367,9 @@ func warmUp() {
 	_, _ = w.Write([]byte{0})
 	_, _ = r.Read(make([]byte, 1))
 	_, _ = r.Close(), w.Close()
-	l, _ := net.Listen("tcp", "127.0.0.1:0")
-	_ = l.Close()
+	if l, err := net.Listen("tcp", "127.0.0.1:0"); err == nil {
+		_ = l.Close()
+	}
 }
 
 func openFiles() int {
