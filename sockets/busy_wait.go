@@ -34,3 +34,6 @@ func (st *Stack) wait(timeout time.Duration) (n int, err error) {
 	}
 	return n, err
 }
+
+// noBusyWait has the next wait sleep at once.
+func (st *Stack) noBusyWait() { st.missed = maxMissed }

@@ -384,7 +384,8 @@ func writev(fd int, iov [][]byte) (int, error) {
 func (s *Socket) output() {
 	for !s.out.empty() {
 		var err error
-		if f := s.out.next().file; f != nil {
+		f := s.out.next().file
+		if f != nil {
 			err = s.sendFilePart(f)
 		} else {
 			var vector [iovec.Max][]byte
@@ -396,6 +397,9 @@ func (s *Socket) output() {
 		}
 		if err == unix.EAGAIN {
 			s.canWrite = false
+			if f != nil {
+				s.st.noBusyWait() // the longer the wait, the more goes at once
+			}
 			return
 		}
 		if err != nil && err != unix.EINTR {
