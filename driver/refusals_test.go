@@ -50,6 +50,8 @@ var commandRows = []commandRow{
 	{name: "ping", mustCall: true},
 	{name: "credit", args: []string{"0"}},
 	{name: "cancel", args: []string{"nothing"}, anyTerm: map[int]bool{0: true}},
+	{name: "taken", args: []string{"C", "0", "0"}},
+	{name: "settle", args: []string{"C", "0", "0"}},
 }
 
 func (r commandRow) with(args []string, ids *strings.Replacer) string {

@@ -132,6 +132,7 @@ func (start Start) descriptor(f Family) (int, error) {
 func (s *Socket) discard() {
 	s.state = gone
 	delete(s.st.sockets, s.id)
+	s.dropLoan()
 	s.release()
 }
 

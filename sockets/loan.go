@@ -148,7 +148,7 @@ func (s *Socket) lendMore() {
 	}
 	s.lendBuffered()
 	l := s.loan
-	if l.octets > s.st.ahead/2 || len(s.in)-l.octets > s.st.ahead || !s.canRead {
+	if l.octets > s.st.ahead/2 || len(s.in)-l.octets > s.st.ahead || !s.canRead || s.opts.noReadAhead {
 		return
 	}
 	// What is known to be there can be read without meeting the end of the stream, which is
@@ -183,8 +183,8 @@ func (s *Socket) take(taken int) {
 		s.received.count(p.octets)
 		s.consume(p.octets)
 	}
-	if l.head == len(l.lent) {
-		l.lent, l.head = l.lent[:0], 0
+	if l.head > len(l.lent)/2 {
+		l.lent, l.head = l.lent[:copy(l.lent, l.lent[l.head:])], 0
 	}
 	if len(s.in) == 0 && s.room != nil {
 		s.st.putRoom(s.room)

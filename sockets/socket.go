@@ -199,7 +199,7 @@ func (s *Socket) progress() {
 		if s.canWrite && !s.out.empty() {
 			s.output()
 		}
-		if s.loan != nil && s.canRead {
+		if s.loan != nil {
 			s.lendMore()
 		}
 		if s.state == connected && s.canRead && s.mayRead() {
