@@ -18,7 +18,8 @@ type Lender interface {
 	Lend(s *Socket, p packet.Packet) (ok bool)
 	// Lent comes after some calls of Lend.
 	Lent(s *Socket)
-	// Recall: the loan is void, and so is the input that it was from.
+	// Recall: nothing can be taken of the loan any longer, because all of it has been, or
+	// because the connection has failed.
 	Recall(s *Socket)
 }
 
@@ -76,13 +77,19 @@ func (s *Socket) Ask(number, taken int) {
 // called, modulo LoanNumbers.
 func (s *Socket) LoanNumber() int { return int(s.asked.count % LoanNumbers) }
 
-// Taken tells that taken packets of loan number have been taken so far; the loan goes on.
+// Taken tells that taken packets of loan number have been taken so far. The loan goes on if
+// there is more to lend.
 func (s *Socket) Taken(number, taken int) {
 	if s.loan == nil || number != s.LoanNumber() {
 		return
 	}
 	s.take(taken)
 	s.lendMore()
+	if s.loan.head == len(s.loan.lent) {
+		// Nothing is left, so that neither side need keep anything for a socket that may be
+		// idle from now on.
+		s.dropLoan()
+	}
 }
 
 // lend begins a loan with what is complete in the input, after a packet has been delivered to
@@ -205,7 +212,7 @@ func (s *Socket) endLoan() {
 	s.st.putLoan(l)
 }
 
-// dropLoan ends the loan of a socket whose input is dropped.
+// dropLoan ends a loan of which nothing is left, or whose input is dropped.
 func (s *Socket) dropLoan() {
 	if s.loan == nil {
 		return

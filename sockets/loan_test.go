@@ -316,10 +316,14 @@ func TestNoLoan(t *testing.T) {
 			})
 			w.once(s, 0)
 		}, false},
-		{"a length, then nothing", []Option{mode(packet.Raw)}, func(w *lending, s *Socket) {
-			w.do(func() { require.NoError(w.t, s.Unrecv([]byte("\x01u\x01v"))) })
-			_, err := w.recv(s, 2)
-			require.NoError(w.t, err)
+		{"a length, then packets", []Option{mode(packet.Raw)}, func(w *lending, s *Socket) {
+			a := w.answer()
+			a.then = func(*answer) { require.NoError(w.t, s.SetOptions([]Option{mode(packet.One)})) }
+			w.do(func() {
+				require.NoError(w.t, s.Unrecv([]byte("uv"+ones("yz"))))
+				s.Recv(2, 0, a)
+			})
+			require.Equal(w.t, "uv", a.value())
 		}, false},
 		{"paused", nil, func(w *lending, s *Socket) {
 			w.do(w.st.Pause)
@@ -600,7 +604,10 @@ func TestALoanGoesOnFromTheKernel(t *testing.T) {
 		w.takeAll(s, "bcdefgh")
 
 		// With all of them taken it goes on by itself.
-		w.do(func() { require.Nil(t, s.in, "an idle loan holds no buffer") })
+		w.do(func() {
+			require.Nil(t, s.in, "an idle loan holds no buffer")
+			require.Nil(t, s.room)
+		})
 		before := len(w.sink.told(s))
 		write(t, peer, ones("i"))
 		w.wait("another one", func() bool { return len(w.sink.told(s)) == before+2 })
@@ -676,6 +683,30 @@ func TestALoanHoldsLittle(t *testing.T) {
 		w.ask(s, taken)
 		require.Equal(t, int64(packets), on(w.world, func() int64 { return s.Stat(RecvCnt) }))
 		require.Equal(t, int64(packets*(size+2)), on(w.world, func() int64 { return s.Stat(RecvOct) }))
+	})
+}
+
+// A long packet is read during a loan as far as the window goes, and completed for who asks.
+func TestALoanReadsLittleOfALongPacket(t *testing.T) {
+	overLending(t, 1000, func(t *testing.T, w *lending, f Family) {
+		s, peer := w.withPeer(f, passive, mode(packet.Four))
+		wire := "\x00\x00\x00\x01a\x00\x00\x00\x01b"
+		w.arrive(s, func() { write(t, peer, wire) }, len(wire))
+		require.Equal(t, []string{"packet a", "lend b", "lent 1"}, w.once(s, 0))
+		body := pattern(big)
+		go func() { _, _ = peer.Write([]byte("\x00\x10\x00\x00" + body)) }()
+		w.until("more than the window is there", func() bool { return len(s.in) > 1000+5 })
+		for range 10 {
+			w.turn()
+		}
+		w.do(func() { require.LessOrEqual(t, len(s.in), 1000+5+readAheadSize) })
+		a := w.answer()
+		w.do(func() {
+			s.Ask(1, 1)
+			s.Recv(0, -1, a)
+		})
+		require.Equal(t, body, a.value())
+		require.Equal(t, int64(3), on(w.world, func() int64 { return s.Stat(RecvCnt) }))
 	})
 }
 

@@ -23,8 +23,9 @@
 %% command is under way has a number that is out of date, and is dropped here;
 %% that command tells the port program that nothing was taken.
 %%
-%% The packets are in an ETS table: `{Id, Loan, Owner, Messages}', where a message of packets is
-%% `{First, Count, Packets}'. Those who take them decode them.
+%% The packets are in an ETS table, in which only the router puts any: `{Id, Loan, Owner,
+%% Messages}', where a message of packets is `{First, Count, Packets}'. Those who take them
+%% decode them.
 %% @private
 -module(gentcp_ahead).
 
@@ -138,7 +139,7 @@ open({Cells, Table}, Slot, {ahead, Id, Loan, _Packets}) ->
             ok
     end.
 
-%% @doc Ends a loan that is void in the port program.
+%% @doc Ends a loan of which nothing is left in the port program.
 -spec revoke(loans(), gentcp_credit:slot(), gentcp_proto:id(), non_neg_integer()) -> ok.
 revoke(_Loans, 0, _Id, _Loan) ->
     ok;
@@ -173,14 +174,13 @@ take({Cells, Table} = Loans, Slot, Id) ->
     case atomics:get(Cells, Slot) of
         Cell when ?IS_OPEN(Cell) ->
             case next(Table, Id, ?NUMBER(Cell), ?COUNT(Cell)) of
-                {Owner, {First, Count, Packets}, Behind} ->
+                {Owner, {First, Count, Packets}} ->
                     {Packet, Place} = gentcp_proto:packet(Packets, ?LOW(Cell)),
                     Taken = ?COUNT(Cell) + 1,
                     IsLast = Taken =:= First + Count,
                     After = ?OPEN(?NUMBER(Cell), Taken, case IsLast of true -> 0; false -> Place end),
                     case atomics:compare_exchange(Cells, Slot, Cell, After) of
                         ok when IsLast ->
-                            _ = Behind =:= [] andalso empty(Table, Id, Taken),
                             {Owner, part(Packet, Packets), {taken, ?NUMBER(Cell), Taken}};
                         ok ->
                             {Owner, part(Packet, Packets), none};
@@ -202,20 +202,12 @@ next(Table, Id, Loan, Taken) ->
         error:badarg -> none % the router has ended
     end.
 
-message([{First, Count, _} = Message | Behind], Owner, Taken) when Taken < First + Count ->
-    {Owner, Message, Behind};
+message([{First, Count, _} = Message | _], Owner, Taken) when Taken < First + Count ->
+    {Owner, Message};
 message([_ | Rest], Owner, Taken) ->
     message(Rest, Owner, Taken);
 message([], _Owner, _Taken) ->
     none.
-
-%% All has been taken: the packets are not kept for a socket that may be idle from now on.
-%% If more have come in this very moment they are forgotten here, and not taken: the port
-%% program still has them.
-empty(Table, Id, Taken) ->
-    try ets:update_element(Table, Id, {4, [{Taken, 0, none}]})
-    catch error:badarg -> false
-    end.
 
 %% What does not keep much of a frame in memory.
 part(Data, {list, _, Octets}) when byte_size(Data) * ?SMALL_PART < byte_size(Octets) ->
