@@ -164,23 +164,38 @@ func TestALongLoan(t *testing.T) {
 		fmt.Fprintf(&wire, "\x03\xe8%0*d", size, i)
 		want = append(want, fmt.Sprintf(`<<"%0*d">>`, size, i))
 	}
-	const two = 2 * (size + 2)
-	write(t, conn, wire.String()[:two])
-	require.Equal(t, "{ok,"+want[0]+"}", p.call("{recv, %d, 0, infinity}", id))
-	go func() { _, _ = conn.Write([]byte(wire.String()[two:])) }()
-	head := fmt.Sprintf("{ahead,%d,1,[", id)
-	for got := 1; got < packets; {
-		m := p.next()
+	got, loan, taken, open := 0, 0, 0, false
+	take := func(m string) {
+		if m == fmt.Sprintf("{recall,%d,%d}", id, loan) { // for the moment there is no more
+			open = false
+			return
+		}
+		head := fmt.Sprintf("{ahead,%d,%d,[", id, loan)
 		require.True(t, strings.HasPrefix(m, head), "%.100s", m)
-		require.Empty(t, p.queue, "messages behind it in the frame")
 		ahead := strings.Split(strings.TrimSuffix(strings.TrimPrefix(m, head), "]}"), ",")
 		require.Equal(t, want[got:got+len(ahead)], ahead)
 		assert.LessOrEqual(t, len(ahead)*(size+5), aheadFrame+size+5, "octets of a message")
-		got += len(ahead)
-		p.send("{taken, %d, 1, %d}", id, got-1)
+		got, taken = got+len(ahead), taken+len(ahead)
+		p.send("{taken, %d, %d, %d}", id, loan, taken)
 	}
-	require.Empty(t, p.alive())
-	assert.Equal(t, counts(packets, packets*(size+2)), p.count(id, 1, packets-1))
+	go func() { _, _ = conn.Write([]byte(wire.String())) }()
+	for got < packets {
+		if open {
+			m := p.next()
+			require.Empty(t, p.queue, "messages behind it in the frame")
+			take(m)
+			continue
+		}
+		require.Equal(t, "{ok,"+want[got]+"}", p.call("{recv, %d, 0, infinity}", id))
+		got, loan, taken = got+1, loan+1, 0
+		said := p.alive()
+		open = len(said) > 0
+		for _, m := range said {
+			take(m)
+		}
+	}
+	p.alive()
+	assert.Equal(t, counts(packets, packets*(size+2)), p.count(id, loan, taken))
 }
 
 // A node that asks for more than maxAhead gets that.
@@ -342,7 +357,8 @@ func TestSettleOfAnotherLoan(t *testing.T) {
 	assert.Equal(t, "{error,timeout}", p.call("{settle, %d, 5, 100, {recv, %[1]d, 0, 0}}", id))
 }
 
-// A report makes room for more of the same loan, which comes before its answer.
+// A report makes room for more of the same loan, which comes before its answer. With nothing
+// left the loan ends.
 func TestTaken(t *testing.T) {
 	p, id, conn := lender(t, "{hello, 1, #{ahead => 6}}", "binary, {packet, 1}")
 	write(t, conn, ones("abcdefgh"))
@@ -357,12 +373,13 @@ func TestTaken(t *testing.T) {
 	p.expect("{reply, 1, ok}")
 	p.send("{taken, %d, 1, 6}", id)
 	p.expectAhead(id, 1, list("h"))
-	p.send("{taken, %d, 1, 7}", id)
-	require.Empty(t, p.alive(), "there are no more")
+	p.send("{call, 2, {taken, %d, 1, 7}}", id)
+	p.expect(fmt.Sprintf("{recall, %d, 1}", id), "{reply, 2, ok}")
 	write(t, conn, ones("i"))
-	p.expectAhead(id, 1, list("i"))
-	assert.Equal(t, counts(8, 16), p.count(id, 1, 0))
-	assert.Equal(t, `{ok,<<"i">>}`, p.call("{recv, %d, 0, 0}", id))
+	p.send("{taken, %d, 1, 8}", id)
+	require.Empty(t, p.alive(), "what comes then is for who asks")
+	assert.Equal(t, counts(8, 16), p.count(id, 1, 7))
+	assert.Equal(t, `{ok,<<"i">>}`, p.call("{recv, %d, 0, infinity}", id))
 }
 
 // settle and taken are refused with one clear answer, and then nothing of the loan is taken.

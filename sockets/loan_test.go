@@ -602,18 +602,48 @@ func TestALoanGoesOnFromTheKernel(t *testing.T) {
 		w.arrived(s, 8)
 
 		w.takeAll(s, "bcdefgh")
-
-		// With all of them taken it goes on by itself.
 		w.do(func() {
-			require.Nil(t, s.in, "an idle loan holds no buffer")
+			require.Nil(t, s.in, "an idle socket holds no buffer")
 			require.Nil(t, s.room)
+			require.Equal(t, int64(8), s.Stat(RecvCnt))
 		})
-		before := len(w.sink.told(s))
-		write(t, peer, ones("i"))
-		w.wait("another one", func() bool { return len(w.sink.told(s)) == before+2 })
-		require.Equal(t, []string{"lend i", "lent 1"}, w.sink.told(s)[before:])
-		require.Equal(t, []string{}, w.rest(s, 8))
-		require.Equal(t, int64(9), on(w.world, func() int64 { return s.Stat(RecvCnt) }))
+	})
+}
+
+// A loan of which nothing is left ends, and is told so. Then it is up to whoever asks.
+func TestLoanEndsWhenAllIsTaken(t *testing.T) {
+	overLending(t, 1000, func(t *testing.T, w *lending, f Family) {
+		s, peer := w.withPeer(f, passive, mode(packet.One))
+		w.arrive(s, func() { write(t, peer, ones("abc")) }, 6)
+		told := w.once(s, 0)
+		require.Empty(t, w.taken(s, 1))
+		require.Equal(t, []string{"recall 1"}, w.taken(s, 2))
+		w.do(func() {
+			require.Nil(t, s.loan)
+			require.Nil(t, s.in)
+			require.Zero(t, w.st.lent)
+			require.Equal(t, int64(3), s.Stat(RecvCnt))
+		})
+		require.Empty(t, w.taken(s, 2), "it is over")
+
+		w.arrive(s, func() { write(t, peer, ones("def")) }, 6)
+		w.turn()
+		require.Equal(t, append(told, "recall 1"), w.sink.told(s), "nobody has asked")
+		w.arrived(s, 6)
+		require.Equal(t, []string{"packet d", "lend e", "lend f", "lent 2"}, w.once(s, 2), "it was of use")
+		require.Equal(t, int64(4), on(w.world, func() int64 { return s.Stat(RecvCnt) }), "what was reported counts once")
+
+		// A part of a packet is nothing yet.
+		write(t, peer, "\x02g")
+		w.until("it has been read", func() bool { return len(s.in) == 6 })
+		require.Equal(t, []string{"recall 2"}, w.taken(s, 2))
+		write(t, peer, "h")
+		got := w.answer()
+		w.do(func() {
+			s.Ask(2, 2)
+			s.Recv(0, -1, got)
+		})
+		require.Equal(t, "gh", got.value())
 	})
 }
 
@@ -661,7 +691,7 @@ func TestALoanHoldsLittle(t *testing.T) {
 				require.LessOrEqual(t, len(s.in), 2*(32<<10)+readAheadSize, "held")
 				for _, e := range w.sink.told(s) {
 					kind, data, _ := strings.Cut(e, " ")
-					if kind == "lent" {
+					if kind == "lent" || kind == "recall" {
 						continue
 					}
 					require.Equal(t, fmt.Sprintf("%0*d", size, got), data)
@@ -671,7 +701,7 @@ func TestALoanHoldsLittle(t *testing.T) {
 					}
 				}
 				w.sink.forget(s)
-				if s.loan == nil { // there was no more than the packet that was asked for
+				if s.loan == nil { // for the moment there is no more
 					s.Ask(s.LoanNumber(), taken)
 					taken = 0
 					require.NoError(t, s.SetOptions([]Option{activeOnce}))
@@ -705,7 +735,7 @@ func TestALoanReadsLittleOfALongPacket(t *testing.T) {
 			s.Ask(1, 1)
 			s.Recv(0, -1, a)
 		})
-		require.Equal(t, body, a.value())
+		require.True(t, body == a.value())
 		require.Equal(t, int64(3), on(w.world, func() int64 { return s.Stat(RecvCnt) }))
 	})
 }
@@ -755,11 +785,7 @@ func TestMaxLoan(t *testing.T) {
 	w.do(func() { s.loan.taken = MaxLoan - 4 }) // as if that many had been taken
 	require.Equal(t, []string{"lend e", "lent 1"}, w.taken(s, MaxLoan-3))
 	require.Empty(t, w.taken(s, MaxLoan-1))
-	require.Empty(t, w.taken(s, MaxLoan))
-	w.do(func() {
-		require.NotNil(t, s.loan)
-		require.Equal(t, MaxLoan, s.loan.taken)
-	})
+	require.Equal(t, []string{"recall 1"}, w.taken(s, MaxLoan))
 	require.Equal(t, []string{"packet f", "lend g", "lend h", "lend i", "lent 3"}, w.once(s, MaxLoan))
 }
 
@@ -779,7 +805,7 @@ func TestLendRefused(t *testing.T) {
 		})
 		refuse(w, "d")
 		require.Equal(t, []string{"packet b", "lend c", "lent 1"}, w.once(s, 0))
-		require.Empty(t, w.taken(s, 1), "refused again")
+		require.Equal(t, []string{"recall 2"}, w.taken(s, 1), "refused again")
 		w.lender.refuse = nil
 		require.Equal(t, []string{"packet d", "lend e", "lent 1"}, w.once(s, 1))
 	})
@@ -841,10 +867,12 @@ func TestEndBehindLentPackets(t *testing.T) {
 						w.ended(s)
 					}
 					w.turn()
-					require.Empty(t, w.taken(s, taken))
+					w.taken(s, taken)
+					if taken == 2 {
+						told = append(told, "recall 1")
+					}
 					w.turn()
 					require.Equal(t, told, w.sink.told(s), "nobody has asked")
-					w.do(func() { require.NotNil(t, s.loan) })
 
 					settled := taken
 					for _, left := range []string{"b", "c"}[taken:] {
@@ -874,7 +902,7 @@ func TestFramingErrorBehindLentPackets(t *testing.T) {
 			s, peer := w.withPeer(f, passive, mode(packet.Two), opt("packet_size", 10))
 			w.arrive(s, func() { write(t, peer, "\x00\x01a\x00\x01b\x01\x00c") }, 9)
 			require.Equal(t, []string{"packet a", "lend b", "lent 1"}, w.once(s, 0))
-			require.Empty(t, w.taken(s, 1))
+			require.Equal(t, []string{"recall 1"}, w.taken(s, 1))
 			if arm {
 				require.Equal(t, []string{"error emsgsize", "closed", "gone emsgsize"}, w.once(s, 1))
 				continue
@@ -1043,14 +1071,14 @@ func TestPausedLoans(t *testing.T) {
 		told := w.once(s, 0)
 		require.Len(t, told, 5)
 		w.do(w.st.Pause)
-		require.Empty(t, w.taken(s, 3), "nothing was left")
-		w.arrive(s, func() { write(t, peer, ones("ef")) }, 4)
+		require.Empty(t, w.taken(s, 2))
+		w.arrive(s, func() { write(t, peer, ones("e")) }, 2)
 		w.turn()
 		require.Equal(t, told, w.sink.told(s))
-		w.arrived(s, 4)
+		w.arrived(s, 2)
 		w.do(w.st.Resume)
-		w.expect(s, append(told, "lend e", "lend f", "lent 2")...)
-		require.Empty(t, w.rest(s, 5))
+		w.expect(s, append(told, "lend e", "lent 1")...)
+		require.Empty(t, w.rest(s, 4))
 	})
 }
 
@@ -1061,12 +1089,20 @@ func TestPausedLoansOfWhatHasBeenRead(t *testing.T) {
 	s := w.lent(Inet, "bcdefg")
 	told := w.sink.told(s)
 	w.do(w.st.Pause)
-	require.Empty(t, w.taken(s, 3))
+	require.Empty(t, w.taken(s, 2))
 	w.turn()
 	require.Equal(t, told, w.sink.told(s))
 	w.do(w.st.Resume)
 	w.turn()
-	require.Equal(t, append(told, "lend e", "lend f", "lend g", "lent 3"), w.sink.told(s))
+	require.Equal(t, append(told, "lend e", "lend f", "lent 2"), w.sink.told(s))
+
+	// With nothing left there is no loan that could go on.
+	w.do(w.st.Pause)
+	require.Equal(t, []string{"recall 1"}, w.taken(s, 5))
+	w.do(w.st.Resume)
+	w.turn()
+	require.Len(t, w.sink.told(s), 9)
+	require.Equal(t, []string{"packet g"}, w.once(s, 5))
 }
 
 // With {read_ahead, false} nothing is taken from the kernel that nobody has asked for.
@@ -1184,7 +1220,15 @@ func (n *loanNode) Lent(s *Socket) {
 	})
 }
 
-func (n *loanNode) Recall(*Socket) { n.t.Fatal("the connection has not failed") }
+func (n *loanNode) Recall(s *Socket) {
+	loan := s.LoanNumber()
+	n.messages = append(n.messages, func() {
+		if n.open && loan == n.settle.loan {
+			require.Empty(n.t, n.lent, "packets of a loan of which nothing is left")
+			n.open = false
+		}
+	})
+}
 
 // ask sends a command that asks for the input. What it has to say of a loan is said
 // again and again, and has an effect once.
