@@ -8,6 +8,7 @@
 -export([all/0, suite/0]).
 -export([
     examples_of_the_document/1,
+    lines_are_decode_packet/1,
     frames_of_any_mix/1,
     commands_are_terms/1,
     options_have_one_form/1
@@ -19,7 +20,7 @@ suite() ->
     [{timetrap, {seconds, 30}}].
 
 all() ->
-    [examples_of_the_document, frames_of_any_mix, commands_are_terms, options_have_one_form].
+    [examples_of_the_document, lines_are_decode_packet, frames_of_any_mix, commands_are_terms, options_have_one_form].
 
 %% The file from which the document and the Go tests are made.
 examples_of_the_document(_Config) ->
@@ -28,21 +29,42 @@ examples_of_the_document(_Config) ->
     ?assert(length(Examples) > 50),
     [begin
          ?assertEqual({Name, Term}, {Name, binary_to_term(Frame)}),
-         Direction =:= $> orelse ?assertEqual({Name, Term}, {Name, gentcp_proto:decode(Frame)})
+         Direction =:= $> orelse
+             ?assertEqual({Name, Term}, {Name, do_expanded(gentcp_proto:decode(Frame))})
      end || {Name, Direction, Term, Frame} <- Examples],
     ok.
+
+%% Http packets, from each place on, with the octet behind them that ends the last one.
+lines_are_decode_packet(_Config) ->
+    Request = <<"GET /a HTTP/1.1\r\nHost: shop\r\nX-Y: one\r\n two\r\n\r\n">>,
+    Line = {http_request, 'GET', {abs_path, <<"/a">>}, {1, 1}},
+    Host = {http_header, 14, 'Host', <<"Host">>, <<"shop">>},
+    Own = {http_header, 0, <<"X-Y">>, <<"X-Y">>, <<"one\r\n two">>},
+    All = {lines, http_bin, 0, 5, <<Request/binary, "nonsense\r\n.">>},
+    ?assertEqual([Line, Host, Own, http_eoh, {http_error, <<"nonsense\r\n">>}], gentcp_proto:packets(All)),
+    {Line, First} = gentcp_proto:packet(All, 0),
+    {Host, Second} = gentcp_proto:packet(All, First),
+    {Own, Third} = gentcp_proto:packet(All, Second),
+    {http_eoh, Fourth} = gentcp_proto:packet(All, Third),
+    ?assertEqual([1, 1, 1, 0], [Place band 1 || Place <- [First, Second, Third, Fourth]]),
+    ?assertEqual([{http_header, 14, 'Host', "Host", "shop"}],
+                 gentcp_proto:packets({lines, http, 1, 1, <<"Host: shop\r\n.">>})),
+    ?assertEqual([http_eoh, Host],
+                 gentcp_proto:packets({lines, httph_bin, 1, 2, <<"\r\nHost: shop\r\n.">>})).
 
 %% Fixed and other shapes behind each other, with ids of all sizes.
 frames_of_any_mix(_Config) ->
     Seed = rand:seed(exsss),
     ct:log("seed ~p", [Seed]),
     [begin
-         Messages = [do_message(rand:uniform(9)) || _ <- lists:seq(1, rand:uniform(8))],
+         %% What is sent ahead is the last of its frame.
+         Messages = [do_message(rand:uniform(9)) || _ <- lists:seq(1, rand:uniform(8))]
+             ++ [do_message(9 + rand:uniform(2)) || rand:uniform(3) =:= 1],
          Frame = iolist_to_binary([131, 108, <<(length(Messages)):32>>,
                                    [do_octets(M) || M <- Messages], 106]),
          %% The frame is well made, and read alike.
          Messages = binary_to_term(Frame),
-         ?assertEqual(Messages, gentcp_proto:decode(Frame))
+         ?assertEqual(Messages, do_expanded(gentcp_proto:decode(Frame)))
      end || _ <- lists:seq(1, 5000)],
     ok.
 
@@ -71,11 +93,18 @@ commands_are_terms(_Config) ->
          ?assertEqual({Ref, Self, Id}, gentcp_proto:caller(Tag))
      end || Id <- Ids, Length <- [0, 1, 16#4000000, 1 bsl 31, 1 bsl 70],
             Timeout <- [infinity, 0, 5000, ?MAX_SMALL_ID, 1 bsl 31, 1 bsl 64]],
+    %% So does a recv that ends a loan.
+    {call, SettleTag, {settle, 7, 3, 2, {recv, 7, 0, 5000}}} =
+        do_term(gentcp_proto:call(Ref, gentcp_proto:settled({settle, 3, 2}, 7, {recv, 7, 0, 5000}))),
+    ?assertEqual({Ref, Self, 7}, gentcp_proto:caller(SettleTag)),
+    ?assertEqual({recv, 7, 0, 5000}, gentcp_proto:settled(bare, 7, {recv, 7, 0, 5000})),
+    ?assertEqual({settle, 7, 3, 2}, gentcp_proto:settled({settle, 3, 2}, 7, none)),
+    ?assertEqual({settle, 7, 0, 0}, gentcp_proto:settled(bare, 7, none)),
     {call, Tag, {close, 7}} = do_term(gentcp_proto:call(Ref, {close, 7})),
     ?assertEqual(Ref, gentcp_proto:caller(Tag)),
     ?assertEqual({call, 12, ping}, do_term(gentcp_proto:router_call(12, ping))),
     Release = list_to_integer(erlang:system_info(otp_release)),
-    ?assertMatch({hello, 1, #{window := 1000, send_credit := true, otp := Release, os_pid := _}},
+    ?assertMatch({hello, 1, #{window := 1000, send_credit := true, ahead := 131072, lines := true, otp := Release, os_pid := _}},
                  do_term(gentcp_proto:hello(1000))).
 
 options_have_one_form(_Config) ->
@@ -105,6 +134,13 @@ do_example(Line) ->
 do_unhex(Hex) ->
     << <<(binary_to_integer(Octet, 16))>> || <<Octet:2/binary>> <= Hex >>.
 
+%% Packets that are decoded one by one, as they would be by those who take them.
+do_expanded(Messages) ->
+    [case Message of
+         {ahead, Id, Loan, {list, _, _} = Packets} -> {ahead, Id, Loan, gentcp_proto:packets(Packets)};
+         _ -> Message
+     end || Message <- Messages].
+
 do_message(1) -> {tcp, do_id(), do_data()};
 do_message(2) -> {data, do_id(), do_data()};
 do_message(3) -> {reply, do_data(), {ok, do_data()}};
@@ -115,7 +151,10 @@ do_message(7) -> {reply, rand:uniform(1000), {error, lists:nth(rand:uniform(2), 
 do_message(8) -> {tcp, do_id(), binary_to_list(do_data())};
 do_message(9) -> lists:nth(rand:uniform(4), [{gone, do_id(), normal}, {tcp_closed, do_id()},
                                              {reply, do_data(), {ok, [{active, once}]}},
-                                             {ssl_tls, do_id(), 22, {3, 3}, do_data()}]).
+                                             {ssl_tls, do_id(), 22, {3, 3}, do_data()}]);
+do_message(10) -> {ahead, do_id(), rand:uniform(65536) - 1, [do_data() || _ <- lists:seq(1, rand:uniform(5))]};
+do_message(11) -> {ahead, do_id(), rand:uniform(65536) - 1,
+                   {lines, http_bin, rand:uniform(2) - 1, rand:uniform(9), do_data()}}.
 
 do_item(1) -> {http_header, 14, 'Host', <<"host">>, do_data()};
 do_item(2) -> {http_header, 0, <<"X-Own">>, <<"x-own">>, do_data()};
@@ -135,6 +174,11 @@ do_octets({credit, Id, Octets, Window}) ->
     [104, 4, do_atom(credit), <<98, Id:32, 98, Octets:32, 98, Window:32>>];
 do_octets({Name, Id, Data}) when Name =:= tcp, is_binary(Data); Name =:= data ->
     [104, 3, do_atom(Name), <<98, Id:32>>, do_ext(Data)];
+do_octets({ahead, Id, Loan, {lines, Mode, Headers, Count, Octets}}) ->
+    [104, 4, do_atom(ahead), <<98, Id:32, 98, Loan:32>>,
+     104, 5, do_atom(lines), do_atom(Mode), <<97, Headers, 98, Count:32>>, do_ext(Octets)];
+do_octets({ahead, Id, Loan, Packets}) ->
+    [104, 4, do_atom(ahead), <<98, Id:32, 98, Loan:32>>, do_ext(Packets)];
 do_octets({http, Id, Item}) ->
     [104, 3, do_atom(http), <<98, Id:32>>, do_ext(Item)];
 do_octets({reply, Tag, Result}) ->

@@ -610,6 +610,23 @@ func TestALoanGoesOnFromTheKernel(t *testing.T) {
 	})
 }
 
+// More than is read at a time is lent all the same, and nobody has to ask for it.
+func TestALoanGoesOnWithAllThatIsThere(t *testing.T) {
+	w := newLending(t, 1<<18)
+	s, peer := w.withPeer(Local, passive, mode(packet.Two))
+	w.arrive(s, func() { write(t, peer, "\x00\x01a\x00\x01b") }, 6)
+	require.Equal(t, []string{"packet a", "lend b", "lent 1"}, w.once(s, 0))
+	const packets, size = 90, 1000
+	w.do(w.st.Pause)
+	wire := strings.Repeat("\x03\xe8"+pattern(size), packets)
+	require.Greater(t, len(wire), readAheadSize)
+	w.arrive(s, func() { write(t, peer, wire) }, len(wire))
+	w.do(w.st.Resume)
+	w.wait("all of it", func() bool { return len(w.onLoan(s)) == 1+packets*size })
+	require.Equal(t, "b"+strings.Repeat(pattern(size), packets), w.onLoan(s))
+	require.Empty(t, w.rest(s, 1+packets))
+}
+
 // A loan of which nothing is left ends, and is told so. Then it is up to whoever asks.
 func TestLoanEndsWhenAllIsTaken(t *testing.T) {
 	overLending(t, 1000, func(t *testing.T, w *lending, f Family) {
