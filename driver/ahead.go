@@ -72,10 +72,10 @@ func (d *Session) cmdTaken(c *portproto.Command, s *sockets.Socket) error {
 // about the same socket.
 func (d *Session) cmdSettle(c *portproto.Command, s *sockets.Socket) error {
 	loan, count, err := loanArguments(c)
+	s.Ask(loan, count) // also without any that count: the node has counted this command
 	if err != nil {
 		return err
 	}
-	s.Ask(loan, count)
 	if c.Arity == 4 {
 		if err := c.Args.Finish(); err != nil {
 			return err

@@ -388,10 +388,10 @@ func TestLoansThatAreRefused(t *testing.T) {
 	const misfit, noInteger = "the integer does not fit in a uint64", "is no integer"
 	for command, why := range map[string]string{
 		"{taken, I, 65536, 1}":                    "no loan has the number 65536, or 1 packets",
-		"{taken, I, 1, 1048577}":                  "no loan has the number 1, or 1048577 packets",
+		"{taken, I, 1, 1048576}":                  "no loan has the number 1, or 1048576 packets",
 		"{taken, I, 18446744073709551615, 1}":     "no loan has the number 18446744073709551615, or 1 packets",
 		"{settle, I, 65536, 1}":                   "no loan has the number 65536, or 1 packets",
-		"{settle, I, 1, 1048577}":                 "no loan has the number 1, or 1048577 packets",
+		"{settle, I, 1, 1048576}":                 "no loan has the number 1, or 1048576 packets",
 		"{settle, I, 65536, 1, {recv, I, 0, 0}}":  "no loan has the number 65536, or 1 packets",
 		"{settle, I, 1, 4294967296, {info, I}}":   "no loan has the number 1, or 4294967296 packets",
 		"{taken, I, -1, 1}":                       misfit,

@@ -454,7 +454,10 @@ numbers_begin_again(_) ->
     ok = gentcp_ahead:open(Loans, 1, Last),
     {_, <<"a">>, {taken, 65535, 1}} = gentcp_ahead:take(Loans, 1, 7),
     {settle, 65535, 1} = gentcp_ahead:ask(Loans, 1, 7),
-    ?assertEqual(new, gentcp_ahead:offer(Loans, 1, 7, self(), do_ahead(0, [<<"b">>]))).
+    ?assertEqual(new, gentcp_ahead:offer(Loans, 1, 7, self(), do_ahead(0, [<<"b">>]))),
+    %% What nobody has answered for is said until the number comes again.
+    [?assertEqual({settle, 65535, 1}, gentcp_ahead:ask(Loans, 1, 7)) || _ <- lists:seq(1, 65535)],
+    ?assertEqual(bare, gentcp_ahead:ask(Loans, 1, 7)).
 
 no_slot(_) ->
     Loans = gentcp_ahead:new(4),

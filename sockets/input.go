@@ -290,8 +290,12 @@ func (s *Socket) growInput(n int) {
 	if free >= n || free > 0 && free >= len(s.in)/2 {
 		return
 	}
-	grown := s.st.takeRoom(max(len(s.in)+max(n, len(s.in)), s.expected()))
-	grown = append(grown, s.in...)
+	s.moveInput(max(len(s.in)+max(n, len(s.in)), s.expected()))
+}
+
+// moveInput moves the input to room for n octets.
+func (s *Socket) moveInput(n int) {
+	grown := append(s.st.takeRoom(n), s.in...)
 	s.st.putRoom(s.room)
 	s.in, s.room = grown, grown[:0]
 }

@@ -34,8 +34,9 @@ const (
 // LoanNumbers is how many numbers there are for loans: they count up and begin again.
 const LoanNumbers = 1 << 16
 
-// MaxLoan is the most packets of one loan, from its first to its last.
-const MaxLoan = 1 << 20
+// MaxLoan is the most packets of one loan, from its first to its last: a node counts them in 20
+// bits.
+const MaxLoan = 1<<20 - 1
 
 // loan is the packets of a socket that are on loan: what they are made of is at the front of
 // its input.
@@ -164,9 +165,10 @@ func (s *Socket) lendMore() {
 	if n <= 0 {
 		return
 	}
-	s.growInput(n)
-	space := s.in[len(s.in):cap(s.in)]
-	n, err := unix.Read(s.fd, space[:min(n, len(space))])
+	if cap(s.in)-len(s.in) < n {
+		s.moveInput(len(s.in) + n)
+	}
+	n, err := unix.Read(s.fd, s.in[len(s.in):len(s.in)+n])
 	if err != nil || n <= 0 {
 		return
 	}

@@ -234,6 +234,8 @@ ask({Cells, Table} = Loans, Slot, Id) ->
     Cell = atomics:get(Cells, Slot),
     {Count, Loan} = case ?IS_OPEN(Cell) of
                         true -> {?COUNT(Cell), ?NUMBER(Cell)};
+                        %% All numbers have been used since: it must not be taken for the next.
+                        false when ?LOW(Cell) =:= ?NUMBER(Cell) -> {0, 0};
                         false -> {?COUNT(Cell), ?LOW(Cell)}
                     end,
     case atomics:compare_exchange(Cells, Slot, Cell,
