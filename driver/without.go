@@ -9,6 +9,7 @@ import (
 // show what each of them brings.
 type Without struct {
 	Credit   bool // sends that nobody waits for, in a window that is told
+	Inline   bool // a send is written by whoever has read its command
 	Coalesce bool // small sends of one socket share a system call
 	Batch    bool // messages share frames and system calls
 	Splice   bool // bulk data is moved within the kernel
@@ -25,7 +26,7 @@ type technique struct {
 
 func (w *Without) techniques() []technique {
 	return []technique{
-		{"credit", &w.Credit}, {"coalesce", &w.Coalesce}, {"batch", &w.Batch}, {"splice", &w.Splice},
+		{"credit", &w.Credit}, {"inline", &w.Inline}, {"coalesce", &w.Coalesce}, {"batch", &w.Batch}, {"splice", &w.Splice},
 		{"pipes", &w.Pipes}, {"ahead", &w.Ahead}, {"lines", &w.Lines},
 	}
 }

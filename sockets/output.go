@@ -290,7 +290,7 @@ func (s *Socket) write(header, data []byte, done Completer) bool {
 		s.out.push(data)
 		return true
 	}
-	if s.opts.delaySend {
+	if s.opts.delaySend || s.st.cfg.DelaySend {
 		// The write is made right after this turn.
 		s.out.push(s.corked)
 		s.dropCork()

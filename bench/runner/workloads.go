@@ -301,6 +301,7 @@ func allWorkloads() []workload {
 	for _, t := range []struct{ name, of, title, flag string }{
 		{"busy-wait", "echo-64-true", "busy wait: echo round trip, 64 B", "busy-wait=0"},
 		{"credit", "stream-64-nodelay", "credit without waiting: pipelined sends, 64 B", "without=credit"},
+		{"inline", "echo-64-true", "sends written at once: echo round trip, 64 B", "without=inline"},
 		{"coalesce", "stream-64-nodelay", "coalesced sends: pipelined sends, 64 B", "without=coalesce"},
 		{"batch", "recv-64-packet4", "batched messages: receiving {packet,4}, 64 B", "without=batch"},
 		{"ahead", "recv-64-once", "packets ahead: receiving {packet,4}, 64 B, active once", "without=ahead"},

@@ -174,7 +174,7 @@ func TestVersionAndHelp(t *testing.T) {
 		help.Stdout, help.Stderr = &stdout, &stderr
 		require.NoError(t, help.Run())
 		assert.Empty(t, stdout.String(), "stdout is for the protocol")
-		for _, word := range []string{"open_port", "PROTOCOL.md", "-version", "-log-level", "-max-frame", "-max-sockets", "-max-queue"} {
+		for _, word := range []string{"open_port", "PROTOCOL.md", "-version", "-log-level", "-max-frame", "-max-sockets", "-max-queue", "-busy-wait", "-without"} {
 			assert.Contains(t, stderr.String(), word)
 		}
 	}
@@ -201,6 +201,8 @@ func TestExitCodes(t *testing.T) {
 			"no frame at all":       {"exec $0 --max-frame=0", "limits must be positive"},
 			"a negative limit":      {"exec $0 --max-sockets=-1", "limits must be positive"},
 			"a queue of nothing":    {"exec $0 --max-queue=0", "limits must be positive"},
+			"a negative wait":       {"exec $0 --busy-wait=-1us", "limits must be positive"},
+			"an unknown technique":  {"exec $0 --without=speed", "no technique is called"},
 			"no log level":          {"exec $0 --log-level=loud", "log-level"},
 		},
 		exitHello: {
