@@ -9,8 +9,11 @@
 -export([
     examples_of_the_document/1,
     lines_are_decode_packet/1,
+    lists_are_binaries/1,
     frames_of_any_mix/1,
+    ahead_behind_any_message/1,
     commands_are_terms/1,
+    settles_are_terms/1,
     options_have_one_form/1
 ]).
 
@@ -20,7 +23,8 @@ suite() ->
     [{timetrap, {seconds, 30}}].
 
 all() ->
-    [examples_of_the_document, lines_are_decode_packet, frames_of_any_mix, commands_are_terms, options_have_one_form].
+    [examples_of_the_document, lines_are_decode_packet, lists_are_binaries, frames_of_any_mix,
+     ahead_behind_any_message, commands_are_terms, settles_are_terms, options_have_one_form].
 
 %% The file from which the document and the Go tests are made.
 examples_of_the_document(_Config) ->
@@ -52,6 +56,21 @@ lines_are_decode_packet(_Config) ->
     ?assertEqual([http_eoh, Host],
                  gentcp_proto:packets({lines, httph_bin, 1, 2, <<"\r\nHost: shop\r\n.">>})).
 
+%% Packets of a loan, from each place on, whatever follows the last one.
+lists_are_binaries(_Config) ->
+    Datas = [<<"one">>, <<>>, binary:copy(<<"x">>, 70_000), <<109, 0, 0, 0, 1, 2>>, <<"five">>],
+    Octets = << <<109, (byte_size(D)):32, D/binary>> || D <- Datas >>,
+    [begin
+         All = {list, length(Datas), <<Octets/binary, Tail/binary>>},
+         ?assertEqual(Datas, gentcp_proto:packets(All)),
+         lists:foldl(fun(Data, {Place, Before}) ->
+             ?assertEqual(2 * Before, Place),
+             {Got, Next} = gentcp_proto:packet(All, Place),
+             ?assertEqual(Data, Got),
+             {Next, Before + 5 + byte_size(Data)}
+         end, {0, 0}, Datas)
+     end || Tail <- [<<>>, <<106>>, <<106, 106>>]].
+
 %% Fixed and other shapes behind each other, with ids of all sizes.
 frames_of_any_mix(_Config) ->
     Seed = rand:seed(exsss),
@@ -60,12 +79,32 @@ frames_of_any_mix(_Config) ->
          %% What is sent ahead is the last of its frame.
          Messages = [do_message(rand:uniform(9)) || _ <- lists:seq(1, rand:uniform(8))]
              ++ [do_message(9 + rand:uniform(2)) || rand:uniform(3) =:= 1],
-         Frame = iolist_to_binary([131, 108, <<(length(Messages)):32>>,
-                                   [do_octets(M) || M <- Messages], 106]),
+         Frame = do_frame(Messages),
          %% The frame is well made, and read alike.
          Messages = binary_to_term(Frame),
          ?assertEqual(Messages, do_expanded(gentcp_proto:decode(Frame)))
      end || _ <- lists:seq(1, 5000)],
+    ok.
+
+%% A loan has the same form behind each of the messages, of a fixed shape or not, that may be
+%% in its frame: the router counts its packets.
+ahead_behind_any_message(_Config) ->
+    Lists = {ahead, 7, 3, [<<"two">>, <<>>]},
+    Lines = {ahead, 7, 3, {lines, http_bin, 0, 1, <<"GET / HTTP/1.1\r\n.">>}},
+    [begin
+         Frame = do_frame([Message, Ahead]),
+         [Message, {ahead, 7, 3, Packets}] = gentcp_proto:decode(Frame),
+         ?assertEqual({Message, Form}, {Message, case Packets of
+                                                     {list, 2, _} -> list;
+                                                     {lines, http_bin, 0, 1, _} -> lines;
+                                                     _ -> Packets
+                                                 end})
+     end || Message <- [{tcp, 7, <<"one">>}, {reply, <<"tag">>, ok}, {reply, <<"tag">>, {ok, <<"one">>}},
+                        {credit, 7, 1, 2}, {http, 7, http_eoh}, {recall, 7, 2},
+                        {reply, <<"tag">>, {ok, [{active, false}]}}, {reply, <<"tag">>, {error, timeout}},
+                        {reply, 12, {ok, 8}}, {tcp_closed, 8}, {gone, 8, normal}, {tcp_passive, 8},
+                        {tcp_error, 8, econnreset}],
+            {Ahead, Form} <- [{Lists, list}, {Lines, lines}]],
     ok.
 
 commands_are_terms(_Config) ->
@@ -107,6 +146,33 @@ commands_are_terms(_Config) ->
     ?assertMatch({hello, 1, #{window := 1000, send_credit := true, ahead := 131072, lines := true, otp := Release, os_pid := _}},
                  do_term(gentcp_proto:hello(1000))).
 
+%% What is said of a loan goes around the command, and the answer finds the same caller.
+settles_are_terms(_Config) ->
+    Ref = make_ref(),
+    Self = self(),
+    Ids = [1, 255, 256, ?MAX_SMALL_ID, ?MAX_SMALL_ID + 1, 1 bsl 40],
+    [begin
+         Settle = fun(Command) -> gentcp_proto:settled({settle, Loan, Count}, Id, Command) end,
+         ?assertEqual({settle, Id, Loan, Count}, Settle(none)),
+         ?assertEqual({settle, Id, Loan, Count}, do_term(gentcp_proto:cast(Settle(none)))),
+         [begin
+              Recv = {recv, Id, Length, Timeout},
+              {call, Tag, {settle, Id, Loan, Count, Recv}} = do_term(gentcp_proto:call(Ref, Settle(Recv))),
+              ?assertEqual({Ref, Self, Id}, gentcp_proto:caller(Tag))
+          end || Length <- [0, 1 bsl 31], Timeout <- [infinity, 0, 1 bsl 31]],
+         [begin
+              {call, Tag, {settle, Id, Loan, Count, Command}} =
+                  do_term(gentcp_proto:call(Ref, Settle(Command))),
+              ?assertEqual(Ref, gentcp_proto:caller(Tag)),
+              ?assertEqual(Command, gentcp_proto:settled(bare, Id, Command))
+          end || Command <- [{setopts, Id, [{active, once}]}, {getopts, Id, [active]}, {info, Id},
+                             {unrecv, Id, <<"x">>}, {getstat, Id, [recv_cnt]}]],
+         ?assertEqual({settle, Id, Loan, Count, {unread, Id, <<"x">>}},
+                      do_term(gentcp_proto:cast(Settle({unread, Id, <<"x">>})))),
+         ?assertEqual({settle, Id, 0, 0}, gentcp_proto:settled(bare, Id, none))
+     end || Id <- Ids, {Loan, Count} <- [{0, 1}, {65535, 1}, {300, 1 bsl 20 - 1}]],
+    ok.
+
 options_have_one_form(_Config) ->
     ?assertEqual([{raw, 1, 9, <<1>>}, {raw, 1, 9, <<2>>}, {netns, <<"/ns">>}, {netns, <<"/ns">>},
                   {netns, foo}, binary, {active, false}],
@@ -137,9 +203,19 @@ do_unhex(Hex) ->
 %% Packets that are decoded one by one, as they would be by those who take them.
 do_expanded(Messages) ->
     [case Message of
-         {ahead, Id, Loan, {list, _, _} = Packets} -> {ahead, Id, Loan, gentcp_proto:packets(Packets)};
-         _ -> Message
+         {ahead, Id, Loan, {list, Count, _} = Packets} ->
+             Expanded = gentcp_proto:packets(Packets),
+             ?assertEqual(Count, length(Expanded)),
+             {ahead, Id, Loan, Expanded};
+         {ahead, _, _, {lines, _, _, _, _}} ->
+             Message;
+         _ ->
+             ?assertNotEqual(ahead, element(1, Message)),
+             Message
      end || Message <- Messages].
+
+do_frame(Messages) ->
+    iolist_to_binary([131, 108, <<(length(Messages)):32>>, [do_octets(M) || M <- Messages], 106]).
 
 do_message(1) -> {tcp, do_id(), do_data()};
 do_message(2) -> {data, do_id(), do_data()};

@@ -214,8 +214,8 @@ recv(?SOCKET(Port, Id, Slot) = S, Length, Timeout)
        is_integer(Length), Length >= 0, is_integer(Timeout) ->
     case gentcp_port:lookup(Port) of
         {_, _, Loans} = Shared ->
-            case Length =:= 0 andalso gentcp_ahead:take(Loans, Slot, Id) of
-                {_Owner, Packet, Report} ->
+            case Length =:= 0 andalso gentcp_ahead:take(Loans, Slot, Id, any) of
+                {Packet, Report} ->
                     report(Port, Id, Report),
                     {ok, Packet};
                 _NoneOrFalse ->
@@ -360,10 +360,10 @@ forward(S, NewOwner, IsClosed) ->
 setopts(?SOCKET(Port, Id, Slot) = S, [{active, once}] = Options) ->
     case gentcp_port:lookup(Port) of
         {_, _, Loans} = Shared ->
-            case gentcp_ahead:take(Loans, Slot, Id) of
-                {Owner, Packet, Report} ->
+            case gentcp_ahead:take(Loans, Slot, Id, self()) of
+                {Packet, Report} ->
                     %% Armed, and passive again after the packet that was there.
-                    Owner ! message(S, Packet),
+                    self() ! message(S, Packet),
                     report(Port, Id, Report);
                 none ->
                     setopts_call(S, Shared, Options)
@@ -603,7 +603,9 @@ ask_input(?SOCKET(Port, Id, Slot), {Router, Credit, Loans}, Command) ->
         true ->
             Question = gentcp_ahead:ask(Loans, Slot, Id),
             Result = call(Port, Router, gentcp_proto:settled(Question, Id, Command)),
-            gentcp_ahead:answered(Loans, Slot, Question),
+            %% An error may be that of a command that was not sent.
+            _ = is_tuple(Result) andalso element(1, Result) =:= error
+                orelse gentcp_ahead:answered(Loans, Slot, Question),
             Result;
         false ->
             call(Port, Router, Command)

@@ -33,7 +33,7 @@
 -export([new/1, begin_socket/2, end_socket/2, offer/5, open/3, revoke/4, is_open/2]).
 
 %% The callers' side.
--export([take/3, ask/3, answered/3]).
+-export([take/4, ask/3, answered/3]).
 
 -export_type([loans/0, question/0, taken/0]).
 
@@ -42,9 +42,9 @@
 -type question() :: bare | {settle, Loan :: non_neg_integer(), Count :: non_neg_integer()}.
 %% What has to be said of a loan with a command that asks for the input.
 
--type taken() :: {Owner :: pid(), Packet :: term(),
+-type taken() :: {Packet :: term(),
                   none | {taken, Loan :: non_neg_integer(), Count :: pos_integer()}}.
-%% A packet, whose owner was this, and what the port program should hear of it.
+%% A packet, and what the port program should hear of it.
 
 %% A cell: 1 bit for open, 16 for a number, 20 for a count of packets, 22 for
 %% a place, or for the number of a loan. A small integer in all.
@@ -166,26 +166,35 @@ is_open({Cells, _Table}, Slot) ->
 %% The callers' side
 %%
 
-%% @doc Takes the next packet of a loan, if there is one.
--spec take(loans(), gentcp_credit:slot(), gentcp_proto:id()) -> taken() | none.
-take(_Loans, 0, _Id) ->
+%% @doc Takes the next packet of a loan, if there is one, for any process or only for the owner
+%% of the socket: who is not could be killed before the owner has been sent the packet.
+-spec take(loans(), gentcp_credit:slot(), gentcp_proto:id(), any | pid()) -> taken() | none.
+take(_Loans, 0, _Id, _For) ->
     none;
-take({Cells, Table} = Loans, Slot, Id) ->
+take({Cells, Table} = Loans, Slot, Id, For) ->
     case atomics:get(Cells, Slot) of
         Cell when ?IS_OPEN(Cell) ->
             case next(Table, Id, ?NUMBER(Cell), ?COUNT(Cell)) of
-                {Owner, {First, Count, Packets}} ->
+                {Owner, _} when For =/= any, For =/= Owner ->
+                    none;
+                %% Others have taken what was before it since the cell was read.
+                {_Owner, {First, _, _}} when First > ?COUNT(Cell) ->
+                    case atomics:get(Cells, Slot) of
+                        Cell -> none;
+                        _Changed -> take(Loans, Slot, Id, For)
+                    end;
+                {_Owner, {First, Count, Packets}} ->
                     {Packet, Place} = gentcp_proto:packet(Packets, ?LOW(Cell)),
                     Taken = ?COUNT(Cell) + 1,
                     IsLast = Taken =:= First + Count,
                     After = ?OPEN(?NUMBER(Cell), Taken, case IsLast of true -> 0; false -> Place end),
                     case atomics:compare_exchange(Cells, Slot, Cell, After) of
                         ok when IsLast ->
-                            {Owner, part(Packet, Packets), {taken, ?NUMBER(Cell), Taken}};
+                            {part(Packet, Packets), {taken, ?NUMBER(Cell), Taken}};
                         ok ->
-                            {Owner, part(Packet, Packets), none};
+                            {part(Packet, Packets), none};
                         _Changed ->
-                            take(Loans, Slot, Id)
+                            take(Loans, Slot, Id, For)
                     end;
                 none ->
                     none

@@ -348,6 +348,11 @@ ahead({ahead, Id, _, _} = Ahead, Before, #state{sockets = Sockets, loans = Loans
                 _AddedOrRefused ->
                     Before(State)
             end;
+        #{Id := #socket{held = Held}} when Held =/= none ->
+            %% It is dropped while the socket is passed on, and so must be what follows of it.
+            State1 = Before(State),
+            ask(Id, none, State1),
+            State1;
         #{} ->
             Before(State)
     end.

@@ -235,7 +235,14 @@ messages(1, <<?SMALL_TUPLE_EXT, 4, ?SMALL_ATOM_UTF8_EXT, 5, "ahead", ?INTEGER_EX
               ?INTEGER_EXT, Loan:32, Packets/binary>>) ->
     [{ahead, Id, Loan, lent(Packets)}];
 messages(N, Rest) ->
-    binary_to_term(<<?MAGIC, ?LIST_EXT, N:32, Rest/binary>>).
+    [undecoded(Message) || Message <- binary_to_term(<<?MAGIC, ?LIST_EXT, N:32, Rest/binary>>)].
+
+%% What is sent ahead has one form, also behind messages of any shape.
+undecoded({ahead, Id, Loan, Packets}) when is_list(Packets) ->
+    {ahead, Id, Loan, {list, length(Packets),
+                       << <<?BINARY_EXT, (byte_size(P)):32, P/binary>> || P <- Packets >>}};
+undecoded(Message) ->
+    Message.
 
 lent(<<?LIST_EXT, Count:32, Octets/binary>>) ->
     {list, Count, Octets};
