@@ -131,7 +131,7 @@ func (w *world) expire(which func() *Timer) {
 
 // sendTimeout is the timer of the sender that is blocked on s.
 func sendTimeout(s *Socket) func() *Timer {
-	return func() *Timer { return &s.blocked.timer }
+	return func() *Timer { return &s.out.blocked.timer }
 }
 
 func openDescriptors(t testing.TB) int {
@@ -618,3 +618,14 @@ func (w *world) fill(s *Socket, n int) string {
 
 // big is more than the kernel takes of the output to a peer that does not read.
 const big = 1 << 20
+
+// newPipe is a pipe that does not block.
+func newPipe(t testing.TB) (fds [2]int) {
+	require.NoError(t, unix.Pipe(fds[:]))
+	for _, fd := range fds {
+		unix.CloseOnExec(fd)
+		require.NoError(t, unix.SetNonblock(fd, true))
+	}
+	t.Cleanup(func() { _ = unix.Close(fds[0]); _ = unix.Close(fds[1]) })
+	return fds
+}

@@ -357,7 +357,7 @@ func (s *Socket) deliver(p packet.Packet, n int) {
 		fell := s.opts.active.delivered()
 		s.st.sink.Packet(s, p)
 		if fell && s.state == connected {
-			s.st.sink.Passive(s)
+			s.tellPassive()
 		}
 		return
 	}

@@ -116,7 +116,7 @@ func (s *Socket) Open() {
 	s.opening = false
 	if s.fell {
 		s.fell = false
-		s.st.sink.Passive(s)
+		s.tellPassive()
 	}
 }
 

@@ -90,10 +90,12 @@ type Stack struct {
 	sink Sink
 	poll *poller
 
-	slots   []watchSlot
-	free    []int32
-	sockets map[ID]*Socket
-	lastID  ID
+	slots     []watchSlot
+	free      []int32
+	sockets   map[ID]*Socket
+	ending    map[ID]*Socket // gone, and parts of a send are still to come
+	keptParts *partialSend   // for the next send in parts
+	lastID    ID
 
 	missed int // busy waits in a row that came to nothing, nor would have soon
 	timers timers
@@ -141,7 +143,7 @@ func NewStack(cfg Config, sink Sink) (*Stack, error) {
 	}
 	st := &Stack{
 		cfg: cfg, sink: sink, poll: poll,
-		sockets: make(map[ID]*Socket),
+		sockets: make(map[ID]*Socket), ending: make(map[ID]*Socket),
 		scratch: make([]byte, readSize),
 	}
 	st.lender, _ = sink.(Lender)
@@ -284,7 +286,7 @@ func (st *Stack) FlushCorked() {
 	for i := 0; i < len(st.corked); i++ {
 		s := st.corked[i]
 		st.corked[i] = nil
-		s.isCorked = false
+		s.out.isCorked = false
 		st.guard(s, s.flushCork)
 	}
 	st.corked = st.corked[:0]
