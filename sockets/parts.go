@@ -15,16 +15,14 @@ import (
 // CreditPart counts the octets of a part that nobody has called with the uncalled sends.
 func (s *Socket) CreditPart(n int) { s.out.uncredited += n }
 
-// PartOf finds the socket of a part of a send: one that has not gone, or one that has and still
-// sends what had begun before.
-func (st *Stack) PartOf(id ID, key int64) (*Socket, bool) {
+// Sending finds a socket that has not gone, or one that has and still takes the parts of what had
+// begun before: no other part should be given to it.
+func (st *Stack) Sending(id ID) (*Socket, bool) {
 	if s, ok := st.sockets[id]; ok {
 		return s, true
 	}
-	if s, ok := st.ending[id]; ok && s.findParts(key) != nil {
-		return s, true
-	}
-	return nil, false
+	s, ok := st.ending[id]
+	return s, ok
 }
 
 func (s *Socket) findParts(key int64) *partialSend {
@@ -134,10 +132,8 @@ func (s *Socket) delays() bool { return s.opts.delaySend || s.st.cfg.DelaySend }
 func (s *Socket) part(p *partialSend, header, data []byte, last bool, done Completer) {
 	if s.out.front().parts != p || !p.have.empty() || s.delays() {
 		s.out.pushPart(p, data)
-		if s.out.front().parts == p {
-			s.canWrite = s.canWrite || s.delays()
-			s.st.later(s)
-		}
+		s.canWrite = s.canWrite || s.delays()
+		s.st.later(s)
 	} else if !s.partDirect(p, header, data, done) {
 		return
 	}
