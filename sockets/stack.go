@@ -126,6 +126,7 @@ type Stack struct {
 	wake  wakeup
 	mu    sync.Mutex // guards what follows
 	posts []func()
+	begun bool // Run or Close has
 	ended bool // wake is closed
 }
 
@@ -163,6 +164,9 @@ func NewStack(cfg Config, sink Sink) (*Stack, error) {
 // Run serves the sockets until Stop is called, then closes all of them. Calls that
 // wait at that time are not answered.
 func (st *Stack) Run() error {
+	if !st.begin() {
+		return ErrClosed
+	}
 	defer st.closeAll()
 	for !st.stopped {
 		st.runPosts()
@@ -186,6 +190,25 @@ func (st *Stack) Run() error {
 		st.poll.tell(n, st.dispatch)
 	}
 	return nil
+}
+
+// Close ends a Stack from any goroutine: it has Run return, or, if that has not been called,
+// closes all sockets. Run says ErrClosed from then on.
+func (st *Stack) Close() {
+	if st.begin() {
+		st.closeAll()
+		return
+	}
+	st.Post(st.Stop)
+}
+
+// begin tells whether the caller is the first to run or to close the Stack.
+func (st *Stack) begin() bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	first := !st.begun
+	st.begun = true
+	return first
 }
 
 // Stop makes Run return after the present event.
