@@ -6,6 +6,16 @@ import "golang.org/x/sys/unix"
 // and what the calls after it say. It follows tcp_recv_closed, tcp_recv_error and
 // tcp_send_or_shutdown_error of inet_drv.c.
 
+// ending is what a socket that has come to its end has still to tell, and who waits for it to close.
+type ending struct {
+	delayedCloseSend bool // the next send says that the connection is closed, those behind it ENOTCONN
+	delayedCloseRecv bool // the same for recv
+	delayedReset     bool // and that it has been reset
+	closedTold       bool // Closed has been told
+	closers          []*closer
+	crashed          bool
+}
+
 // endForRecv is what recv says on a socket that is not connected. The first call
 // after a failure that no recv has told yet hears of it.
 func (s *Socket) endForRecv() error {

@@ -126,7 +126,8 @@ func (s *Socket) partsFailed(err error, done Completer) {
 	}
 }
 
-func (s *Socket) delays() bool { return s.opts.delaySend || s.st.cfg.DelaySend }
+// delays tells whether what is sent is written right after this turn, and not at once.
+func (s *Socket) delays() bool { return s.opts.delaySend }
 
 // part sends one part of a send that has its place in the queue.
 func (s *Socket) part(p *partialSend, header, data []byte, last bool, done Completer) {
