@@ -219,6 +219,10 @@ func (s *Socket) partsComplete(p *partialSend, done Completer) {
 			s.st.later(s)
 		}
 	}
+	if s.out.blocked != nil && s.isShort() {
+		s.unblock(nil) // it may have been a send of nothing, so no write sees to that
+		return
+	}
 	s.resumeWaiting()
 }
 
