@@ -24,7 +24,8 @@ type call struct {
 	cancel func(*call) bool
 	socket *sockets.Socket
 
-	next, prev *call // in the list of waiting calls, next also in the free list
+	hash       uint64 // of the tag, while it waits
+	next, prev *call  // among the waiting calls, next also in the free list
 }
 
 // newCall takes a call for the command that is being dealt with.
@@ -48,23 +49,12 @@ func (d *Session) newCall(c *portproto.Command) *call {
 // wait keeps the call where cancel finds it. It must be called before the call can be answered.
 func (k *call) wait(s *sockets.Socket, cancel func(*call) bool) {
 	k.socket, k.cancel, k.waits = s, cancel, true
-	k.next = k.d.waiting
-	if k.next != nil {
-		k.next.prev = k
-	}
-	k.d.waiting = k
+	k.d.waiting.add(k)
 }
 
 func (k *call) answered() {
 	if k.waits {
-		if k.prev != nil {
-			k.prev.next = k.next
-		} else {
-			k.d.waiting = k.next
-		}
-		if k.next != nil {
-			k.next.prev = k.prev
-		}
+		k.d.waiting.remove(k)
 	}
 	k.waits, k.prev, k.socket, k.cancel = false, nil, nil, nil
 	k.next = k.d.freeCalls
@@ -73,7 +63,7 @@ func (k *call) answered() {
 
 // cancelCall withdraws the waiting call with a tag.
 func (d *Session) cancelCall(tag etf.RawTerm) {
-	for k := d.waiting; k != nil; k = k.next {
+	for k := d.waiting.first(tag); k != nil; k = k.next {
 		if bytes.Equal(k.tag, tag) {
 			k.cancel(k)
 			return

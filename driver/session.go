@@ -47,7 +47,7 @@ type Session struct {
 	nodePID    int
 
 	lastID    sockets.ID // the latest socket that the node has heard of
-	waiting   *call      // calls that are not answered yet, newest first
+	waiting   waitingCalls
 	freeCalls *call
 	present   portproto.Command // that is being carried out; here it costs no allocation
 	current   *sockets.Socket   // that it is about
