@@ -114,7 +114,7 @@ cases() ->
 %% Shapes
 %%
 
-%% 2.1: data is a list by default and a binary in binary mode, on a connected
+%% Data is a list by default and a binary in binary mode, on a connected
 %% and on an accepted socket.
 data_in_list_and_binary_mode(_Config) ->
     do_both_ends([{packet, 1}], fun(S, P) ->
@@ -128,7 +128,7 @@ data_in_list_and_binary_mode(_Config) ->
         {tcp, S, "ghi"} = do_next()
     end).
 
-%% 2.1: `{header, H}' makes H list elements with the rest as binary tail; a
+%% `{header, H}' makes H list elements with the rest as binary tail; a
 %% packet shorter than H is a plain list, in messages and in recv.
 header_splits_binaries(_Config) ->
     do_with_pair([binary, {packet, 1}, {header, 2}], fun(S, P) ->
@@ -144,7 +144,7 @@ header_splits_binaries(_Config) ->
         {ok, "a"} = gen_tcp:recv(S, 0, 5000)
     end).
 
-%% 2.1: `header' has no effect in list mode.
+%% `header' has no effect in list mode.
 header_is_ignored_in_list_mode(_Config) ->
     do_with_pair([list, {packet, 1}, {header, 2}], fun(S, P) ->
         do_send(P, <<3, "abc">>),
@@ -154,7 +154,7 @@ header_is_ignored_in_list_mode(_Config) ->
         {ok, "abc"} = gen_tcp:recv(S, 0, 5000)
     end).
 
-%% 2.1: a switch of mode affects packets that have been read but not delivered.
+%% A switch of mode affects packets that have been read but not delivered.
 mode_applies_at_delivery(_Config) ->
     do_with_pair([list, {packet, 1}, {active, once}], fun(S, P) ->
         do_send(P, <<1, "a", 1, "b", 1, "c">>),
@@ -165,7 +165,7 @@ mode_applies_at_delivery(_Config) ->
         {ok, "c"} = gen_tcp:recv(S, 0, 5000)
     end).
 
-%% 2.1: the same for `header'.
+%% The same for `header'.
 header_applies_at_delivery(_Config) ->
     do_with_pair([binary, {packet, 1}, {active, once}], fun(S, P) ->
         do_send(P, <<2, "ab", 2, "cd", 2, "ef">>),
@@ -176,7 +176,7 @@ header_applies_at_delivery(_Config) ->
         {ok, <<"ef">>} = gen_tcp:recv(S, 0, 5000)
     end).
 
-%% 2.1: `{http, S, Item}' for `{packet, http}'; strings are lists, and binary
+%% `{http, S, Item}' for `{packet, http}'; strings are lists, and binary
 %% mode does not change that.
 http_items(_Config) ->
     do_with_pair([binary, {packet, http}], fun(S, P) ->
@@ -188,7 +188,7 @@ http_items(_Config) ->
         {http, S, {http_response, {1, 0}, 200, "OK"}} = do_next()
     end).
 
-%% 2.1: http_bin has the same tag and binaries for strings, in list mode too.
+%% http_bin has the same tag and binaries for strings, in list mode too.
 http_bin_items(_Config) ->
     do_with_pair([list, {packet, http_bin}], fun(S, P) ->
         do_send(P, "GET /x HTTP/1.1\r\nX-Foo: h\r\n\r\n"),
@@ -197,7 +197,7 @@ http_bin_items(_Config) ->
         {http, S, http_eoh} = do_next()
     end).
 
-%% 2.1: httph and httph_bin have the tag `http' as well.
+%% httph and httph_bin have the tag `http' as well.
 httph_items(_Config) ->
     do_with_pair([{packet, httph}], fun(S, P) ->
         do_send(P, "Host: h\r\n\r\n"),
@@ -209,7 +209,7 @@ httph_items(_Config) ->
         {http, S, http_eoh} = do_next()
     end).
 
-%% 2.1: `{ssl_tls, S, Type, Version, Data}' with binary data in list mode too.
+%% `{ssl_tls, S, Type, Version, Data}' with binary data in list mode too.
 ssl_tls_records(_Config) ->
     do_with_pair([list, {packet, ssl_tls}], fun(S, P) ->
         do_send(P, <<22, 3, 1, 3:16, "abc", 23, 3, 3, 2:16, "de">>),
@@ -217,7 +217,7 @@ ssl_tls_records(_Config) ->
         {ssl_tls, S, 23, {3, 3}, <<"de">>} = do_next()
     end).
 
-%% 2.1: `{deliver, port}' sends `{S, {data, Data}}', in the same forms of data.
+%% `{deliver, port}' sends `{S, {data, Data}}', in the same forms of data.
 deliver_port_data(_Config) ->
     do_with_pair([{packet, 1}, {deliver, port}], fun(S, P) ->
         do_send(P, <<2, "ab">>),
@@ -233,7 +233,7 @@ deliver_port_data(_Config) ->
         {tcp_closed, S} = do_next()
     end).
 
-%% 2.1: `{header, H}' applies to `{S, {data, Data}}' too.
+%% `{header, H}' applies to `{S, {data, Data}}' too.
 deliver_port_header(_Config) ->
     Opts = [binary, {packet, 1}, {deliver, port}, {header, 1}],
     do_with_pair(Opts, fun(S, P) ->
@@ -242,7 +242,7 @@ deliver_port_header(_Config) ->
         {S, {data, []}} = do_next()
     end).
 
-%% 2.1: with `{deliver, port}' http is not parsed: lines come through, each
+%% With `{deliver, port}' http is not parsed: lines come through, each
 %% part of a folded header as a line of its own.
 deliver_port_leaves_http_unparsed(_Config) ->
     do_with_pair([binary, {packet, http}, {deliver, port}], fun(S, P) ->
@@ -253,14 +253,14 @@ deliver_port_leaves_http_unparsed(_Config) ->
         {S, {data, <<"\r\n">>}} = do_next()
     end).
 
-%% 2.1: with `{deliver, port}' an ssl record comes through as it is.
+%% With `{deliver, port}' an ssl record comes through as it is.
 deliver_port_leaves_ssl_unparsed(_Config) ->
     do_with_pair([binary, {packet, ssl_tls}, {deliver, port}], fun(S, P) ->
         do_send(P, <<22, 3, 1, 3:16, "abc">>),
         {S, {data, <<22, 3, 1, 3:16, "abc">>}} = do_next()
     end).
 
-%% 2.1, N-7: a framing error is tcp_error and then at once tcp_closed.
+%% A framing error is tcp_error and then at once tcp_closed.
 framing_error_messages(_Config) ->
     do_with_pair([{packet, 1}, {packet_size, 2}], fun(S, P) ->
         do_send(P, <<3, "abc">>),
@@ -270,7 +270,7 @@ framing_error_messages(_Config) ->
         {error, closed} = gen_tcp:send(S, "x")
     end).
 
-%% N-2: both messages of an error are sent to a socket that waits in `once'.
+%% Both messages of an error are sent to a socket that waits in `once'.
 framing_error_messages_for_once(_Config) ->
     Opts = [{packet, 1}, {packet_size, 2}, {active, once}],
     do_with_pair(Opts, fun(S, P) ->
@@ -280,7 +280,7 @@ framing_error_messages_for_once(_Config) ->
         do_none()
     end).
 
-%% N-5: an error is not counted, so no tcp_passive with it.
+%% An error is not counted, so no tcp_passive with it.
 framing_error_messages_for_count(_Config) ->
     Opts = [{packet, 1}, {packet_size, 2}, {active, 1}],
     do_with_pair(Opts, fun(S, P) ->
@@ -290,7 +290,7 @@ framing_error_messages_for_count(_Config) ->
         do_none()
     end).
 
-%% 2.1: a reset is tcp_closed alone, and has a tcp_error of econnreset in
+%% A reset is tcp_closed alone, and has a tcp_error of econnreset in
 %% front of it only with show_econnreset; true, once and a count alike.
 reset_messages(_Config) ->
     lists:foreach(fun(Active) ->
@@ -312,7 +312,7 @@ reset_messages(_Config) ->
 %% How many, and in which order
 %%
 
-%% N-1, N-7: `true' sends a message for each packet, then tcp_closed.
+%% `true' sends a message for each packet, then tcp_closed.
 true_sends_every_packet(_Config) ->
     do_both_ends([binary, {packet, 2}, {active, true}], fun(S, P) ->
         Count = 300,
@@ -323,7 +323,7 @@ true_sends_every_packet(_Config) ->
         do_none()
     end).
 
-%% N-1, N-7: a raw stream arrives whole and in order, however it is cut.
+%% A raw stream arrives whole and in order, however it is cut.
 true_sends_every_byte(_Config) ->
     do_with_pair([binary, {active, true}], fun(S, P) ->
         Data = rand:bytes(1000000),
@@ -332,7 +332,7 @@ true_sends_every_byte(_Config) ->
         {tcp_closed, S} = do_next()
     end).
 
-%% N-2, N-3: `once' sends exactly one data message, then the socket is passive.
+%% `once' sends exactly one data message, then the socket is passive.
 once_sends_one_packet(_Config) ->
     do_both_ends([{packet, 1}, {active, once}], fun(S, P) ->
         do_send(P, <<1, "a", 1, "b">>),
@@ -342,7 +342,7 @@ once_sends_one_packet(_Config) ->
         {ok, "b"} = gen_tcp:recv(S, 0, 5000)
     end).
 
-%% N-2: while nothing arrived it reads `once', and setting it again does not
+%% While nothing arrived it reads `once', and setting it again does not
 %% add a second message.
 once_reads_once_while_waiting(_Config) ->
     do_with_pair([{packet, 1}, {active, once}], fun(S, P) ->
@@ -356,7 +356,7 @@ once_reads_once_while_waiting(_Config) ->
         {ok, [{active, false}]} = inet:getopts(S, [active])
     end).
 
-%% N-2: tcp_closed needs no data message first.
+%% tcp_closed needs no data message first.
 once_notices_end_of_stream(_Config) ->
     do_with_pair([{active, once}], fun(S, P) ->
         do_finish(P),
@@ -364,7 +364,7 @@ once_notices_end_of_stream(_Config) ->
         do_none()
     end).
 
-%% N-2: nor does the pair of messages for a reset.
+%% Nor does the pair of messages for a reset.
 once_notices_reset(_Config) ->
     Opts = [{active, once}, {show_econnreset, true}],
     do_with_pair(Opts, fun(S, P) ->
@@ -374,7 +374,7 @@ once_notices_reset(_Config) ->
         do_none()
     end).
 
-%% N-3: after `once' fired nothing comes, not even tcp_closed, until the
+%% After `once' fired nothing comes, not even tcp_closed, until the
 %% socket is armed again.
 nothing_after_once(_Config) ->
     do_with_pair([{packet, 1}, {active, once}], fun(S, P) ->
@@ -390,7 +390,7 @@ nothing_after_once(_Config) ->
         {tcp_closed, S} = do_next()
     end).
 
-%% N-3: the same when a count has run out.
+%% The same when a count has run out.
 nothing_after_count(_Config) ->
     do_with_pair([{packet, 1}, {active, 2}], fun(S, P) ->
         do_send(P, <<1, "a", 1, "b", 1, "c">>),
@@ -405,7 +405,7 @@ nothing_after_count(_Config) ->
         do_none()
     end).
 
-%% N-4: a passive socket sends nothing, also at the end of the stream, which
+%% A passive socket sends nothing, also at the end of the stream, which
 %% only recv notices.
 passive_sends_nothing(_Config) ->
     do_with_pair([{packet, 1}, {active, false}], fun(S, P) ->
@@ -418,7 +418,7 @@ passive_sends_nothing(_Config) ->
         do_none()
     end).
 
-%% N-5: the count reaches 0 and tcp_passive follows the last packet.
+%% The count reaches 0 and tcp_passive follows the last packet.
 count_ends_with_tcp_passive(_Config) ->
     do_both_ends([{packet, 1}, {active, 3}], fun(S, P) ->
         do_send(P, <<1, "a", 1, "b", 1, "c", 1, "d">>),
@@ -431,7 +431,7 @@ count_ends_with_tcp_passive(_Config) ->
         {ok, "d"} = gen_tcp:recv(S, 0, 5000)
     end).
 
-%% N-5: every http item counts.
+%% Every http item counts.
 count_counts_http_items(_Config) ->
     do_with_pair([{packet, http}, {active, 2}], fun(S, P) ->
         do_send(P, "GET / HTTP/1.1\r\nHost: h\r\nHost: i\r\n\r\n"),
@@ -442,7 +442,7 @@ count_counts_http_items(_Config) ->
         {ok, {http_header, _, 'Host', _, "i"}} = gen_tcp:recv(S, 0, 5000)
     end).
 
-%% N-5: every ssl record counts.
+%% Every ssl record counts.
 count_counts_ssl_records(_Config) ->
     do_with_pair([{packet, ssl_tls}, {active, 2}], fun(S, P) ->
         do_send(P, [<<23, 3, 1, 1:16, I>> || I <- "abc"]),
@@ -452,7 +452,7 @@ count_counts_ssl_records(_Config) ->
         do_none()
     end).
 
-%% N-5: every `{S, {data, _}}' counts.
+%% Every `{S, {data, _}}' counts.
 count_counts_port_deliveries(_Config) ->
     do_with_pair([{packet, 1}, {deliver, port}, {active, 2}], fun(S, P) ->
         do_send(P, <<1, "a", 1, "b">>),
@@ -462,7 +462,7 @@ count_counts_port_deliveries(_Config) ->
         do_none()
     end).
 
-%% N-5: tcp_closed does not count: no tcp_passive at the end of the stream.
+%% tcp_closed does not count: no tcp_passive at the end of the stream.
 count_ignores_tcp_closed(_Config) ->
     do_with_pair([{packet, 1}, {active, 2}], fun(S, P) ->
         do_send(P, <<1, "a">>),
@@ -472,7 +472,7 @@ count_ignores_tcp_closed(_Config) ->
         do_none()
     end).
 
-%% N-5: nor does tcp_error; with `exit_on_close' false the count is still there.
+%% Nor does tcp_error; with `exit_on_close' false the count is still there.
 count_ignores_tcp_error(_Config) ->
     Opts = [{active, 2}, {show_econnreset, true}, {exit_on_close, false}],
     do_with_pair(Opts, fun(S, P) ->
@@ -483,7 +483,7 @@ count_ignores_tcp_error(_Config) ->
         do_none()
     end).
 
-%% N-5: packets without content are messages like any other.
+%% Packets without content are messages like any other.
 empty_packets_count(_Config) ->
     do_with_pair([binary, {packet, 4}, {active, 2}], fun(S, P) ->
         do_send(P, <<0:32, 0:32, 1:32, "x">>),
@@ -493,7 +493,7 @@ empty_packets_count(_Config) ->
         {ok, <<"x">>} = gen_tcp:recv(S, 0, 5000)
     end).
 
-%% N-6: close by the owner sends nothing in any mode.
+%% Close by the owner sends nothing in any mode.
 local_close_sends_nothing(_Config) ->
     lists:foreach(fun(Active) ->
         do_with_pair([{active, Active}], fun(S, _P) ->
@@ -502,7 +502,7 @@ local_close_sends_nothing(_Config) ->
         end)
     end, [true, once, 5, false]).
 
-%% N-6: nor does close by another process.
+%% Nor does close by another process.
 close_by_another_sends_nothing(_Config) ->
     lists:foreach(fun(Active) ->
         do_with_pair([{active, Active}], fun(S, _P) ->
@@ -512,7 +512,7 @@ close_by_another_sends_nothing(_Config) ->
         end)
     end, [true, once, 5, false]).
 
-%% N-7: whatever is sent before the end comes before tcp_closed, and nothing
+%% Whatever is sent before the end comes before tcp_closed, and nothing
 %% comes after it, in any packet mode.
 closed_comes_last(_Config) ->
     Cases = [{line, ["a\n", "b\n"]}, {4, [<<1:32, "a">>, <<1:32, "b">>]},
@@ -528,7 +528,7 @@ closed_comes_last(_Config) ->
         end)
     end, Cases).
 
-%% N-8: an incomplete packet at the end of the stream is dropped without a
+%% An incomplete packet at the end of the stream is dropped without a
 %% word.
 partial_packet_is_dropped_at_end(_Config) ->
     Cases = [{4, <<3:32, "abc">>, <<9:32, "abc">>}, {4, <<0:32>>, <<0:24>>},
@@ -543,7 +543,7 @@ partial_packet_is_dropped_at_end(_Config) ->
         end)
     end, Cases).
 
-%% N-9: after tcp_closed the socket is gone.
+%% After tcp_closed the socket is gone.
 gone_after_closed(_Config) ->
     do_both_ends([{active, true}], fun(S, P) ->
         do_finish(P),
@@ -556,7 +556,7 @@ gone_after_closed(_Config) ->
         ok = gen_tcp:close(S)
     end).
 
-%% N-9: with `exit_on_close' false it stays open, keeps its active value, and
+%% With `exit_on_close' false it stays open, keeps its active value, and
 %% can send.
 open_after_closed_without_exit_on_close(_Config) ->
     lists:foreach(fun(Active) ->
@@ -572,7 +572,7 @@ open_after_closed_without_exit_on_close(_Config) ->
         end)
     end, [true, once, 7]).
 
-%% N-9: arming such a socket again does not repeat tcp_closed.
+%% Arming such a socket again does not repeat tcp_closed.
 rearming_does_not_repeat_closed(_Config) ->
     do_with_pair([{active, once}, {exit_on_close, false}], fun(S, P) ->
         do_finish(P),
@@ -585,7 +585,7 @@ rearming_does_not_repeat_closed(_Config) ->
         {ok, <<"half">>} = socket:recv(P, 4, 5000)
     end).
 
-%% N-10: the stream ended while the socket was passive: arming it sends what
+%% The stream ended while the socket was passive: arming it sends what
 %% had arrived and then tcp_closed.
 arming_after_end_of_stream(_Config) ->
     lists:foreach(fun(Active) ->
@@ -605,7 +605,7 @@ arming_after_end_of_stream(_Config) ->
         do_none()
     end).
 
-%% N-10: with `{active, 1}': the packet, tcp_passive, and tcp_closed only when
+%% With `{active, 1}': the packet, tcp_passive, and tcp_closed only when
 %% the socket is armed again.
 arming_count_after_end_of_stream(_Config) ->
     do_with_pair([{packet, 1}, {active, false}], fun(S, P) ->
@@ -620,7 +620,7 @@ arming_count_after_end_of_stream(_Config) ->
         do_none()
     end).
 
-%% T-6: recv has already reported the end; arming still sends tcp_closed, once.
+%% recv has already reported the end; arming still sends tcp_closed, once.
 arming_after_reported_end(_Config) ->
     lists:foreach(fun(Active) ->
         do_with_pair([{active, false}], fun(S, P) ->
@@ -634,7 +634,7 @@ arming_after_reported_end(_Config) ->
         end)
     end, [true, once, 1]).
 
-%% N-11: another process arms the socket; the message goes to the owner.
+%% Another process arms the socket; the message goes to the owner.
 messages_go_to_owner_not_to_setter(_Config) ->
     do_with_pair([{packet, 1}, {active, false}], fun(S, P) ->
         [ok = tcp_pairs:by_another(fun() ->
@@ -649,7 +649,7 @@ messages_go_to_owner_not_to_setter(_Config) ->
         do_none()
     end).
 
-%% N-12: `{active, 0}' among the options of connect sends tcp_passive.
+%% `{active, 0}' among the options of connect sends tcp_passive.
 zero_in_connect_options(_Config) ->
     lists:foreach(fun(N) ->
         do_with_pair([{active, N}], fun(S, _P) ->
@@ -659,7 +659,7 @@ zero_in_connect_options(_Config) ->
         end)
     end, [0, -1, -32768]).
 
-%% N-12: `{active, 0}' among the options of listen sends one for the listener;
+%% `{active, 0}' among the options of listen sends one for the listener;
 %% the accepted socket is passive and sends none.
 zero_in_listen_options(_Config) ->
     {ok, L} = do_listen([{active, 0}]),
@@ -675,7 +675,7 @@ zero_in_listen_options(_Config) ->
     ok = gen_tcp:close(L),
     do_none(10).
 
-%% N-12, T-4: so does every `{active, 0}' that is set on a listener.
+%% So does every `{active, 0}' that is set on a listener.
 zero_on_listener(_Config) ->
     {ok, L} = do_listen([{active, true}]),
     ok = inet:setopts(L, [{active, 0}]),
@@ -687,7 +687,7 @@ zero_on_listener(_Config) ->
     do_none(),
     ok = gen_tcp:close(L).
 
-%% N-12: a negative number on a listener does the same.
+%% A negative number on a listener does the same.
 negative_on_listener(_Config) ->
     {ok, L} = do_listen([{active, false}]),
     ok = inet:setopts(L, [{active, -3}]),
@@ -699,7 +699,7 @@ negative_on_listener(_Config) ->
     do_none(),
     ok = gen_tcp:close(L).
 
-%% N-12: otherwise a listener sends nothing, whatever arrives at it.
+%% Otherwise a listener sends nothing, whatever arrives at it.
 listener_sends_nothing(_Config) ->
     {ok, L} = do_listen([{active, true}]),
     P = do_dial(L),
@@ -712,7 +712,7 @@ listener_sends_nothing(_Config) ->
     ok = gen_tcp:close(L),
     do_none(10).
 
-%% N-13, T-21: a framing error right behind a good packet in the same read is
+%% A framing error right behind a good packet in the same read is
 %% reported when there is something to read again.
 late_framing_error(_Config) ->
     do_with_pair([{packet, tpkt}, {active, true}], fun(S, P) ->
@@ -725,7 +725,7 @@ late_framing_error(_Config) ->
         do_none()
     end).
 
-%% N-13: the end of the stream is such an event.
+%% The end of the stream is such an event.
 late_framing_error_at_end(_Config) ->
     do_with_pair([{packet, tpkt}, {active, true}], fun(S, P) ->
         do_send(P, <<3, 0, 5:16, "a", 9, 9, 9, 9>>),
@@ -742,7 +742,7 @@ late_framing_error_at_end(_Config) ->
 %% The arithmetic of {active, N}
 %%
 
-%% 2.3: from every start, each setting gives the value and the number of
+%% From every start, each setting gives the value and the number of
 %% tcp_passive messages of the table.
 count_arithmetic(_Config) ->
     Rows = [{false, 3, 3, 0}, {true, 3, 3, 0}, {once, 3, 3, 0},
@@ -769,7 +769,7 @@ count_arithmetic(_Config) ->
         end)
     end, Rows).
 
-%% 2.3: what is out of range, or no value at all, is einval and changes nothing.
+%% What is out of range, or no value at all, is einval and changes nothing.
 count_refusals(_Config) ->
     Starts = [true, once, false, 4],
     Bad = [32768, -32769, 100000, 1 bsl 40, foo, 1.0, "1", <<>>, []],
@@ -779,7 +779,7 @@ count_refusals(_Config) ->
          [] = tcp_pairs:flush()
      end) || Start <- Starts].
 
-%% 2.3: so is a sum above 32767; the count is as before and still works.
+%% So is a sum above 32767; the count is as before and still works.
 refused_count_changes_nothing(_Config) ->
     do_with_pair([{packet, 1}, {active, 32767}], fun(S, P) ->
         {error, einval} = inet:setopts(S, [{active, 1}]),
@@ -794,7 +794,7 @@ refused_count_changes_nothing(_Config) ->
         do_none()
     end).
 
-%% 2.3: in connect and listen a value out of range is exit(badarg).
+%% In connect and listen a value out of range is exit(badarg).
 refused_in_connect_and_listen(_Config) ->
     {ok, L} = do_listen([]),
     {ok, Port} = inet:port(L),
@@ -805,7 +805,7 @@ refused_in_connect_and_listen(_Config) ->
      end || Bad <- [32768, -32769, foo, "1"]],
     ok = gen_tcp:close(L).
 
-%% 2.3: counts in one call add up.
+%% Counts in one call add up.
 several_counts_in_one_call(_Config) ->
     do_with_pair([{active, false}], fun(S, _P) ->
         ok = inet:setopts(S, [{active, 5}, {active, 10}]),
@@ -815,7 +815,7 @@ several_counts_in_one_call(_Config) ->
         [] = tcp_pairs:flush()
     end).
 
-%% R-2, T-2: setopts works from the last entry to the first.
+%% setopts works from the last entry to the first.
 last_entry_is_applied_first(_Config) ->
     do_with_pair([{active, false}], fun(S, _P) ->
         ok = inet:setopts(S, [{active, false}, {active, 10}]),
@@ -827,7 +827,7 @@ last_entry_is_applied_first(_Config) ->
         [] = tcp_pairs:flush()
     end).
 
-%% 2.3, T-4: `{active, 0}' sends tcp_passive every time, also when the socket
+%% `{active, 0}' sends tcp_passive every time, also when the socket
 %% was passive; `false' never does.
 zero_repeats_tcp_passive(_Config) ->
     do_both_ends([{active, false}], fun(S, _P) ->
@@ -841,7 +841,7 @@ zero_repeats_tcp_passive(_Config) ->
         do_none(20)
     end).
 
-%% 2.3: getopts shows what is left of the count, and never 0.
+%% getopts shows what is left of the count, and never 0.
 count_reads_what_is_left(_Config) ->
     do_with_pair([{packet, 1}, {active, 3}], fun(S, P) ->
         [begin
@@ -853,7 +853,7 @@ count_reads_what_is_left(_Config) ->
         {ok, [{active, false}]} = inet:getopts(S, [active])
     end).
 
-%% 2.3: `false', `true' and `once' forget the count, and no tcp_passive comes
+%% `false', `true' and `once' forget the count, and no tcp_passive comes
 %% for it, at once or when it would have run out.
 forgotten_count_sends_no_tcp_passive(_Config) ->
     do_with_pair([{packet, 1}, {active, 2}], fun(S, P) ->
@@ -871,7 +871,7 @@ forgotten_count_sends_no_tcp_passive(_Config) ->
         {ok, [{active, 2}]} = inet:getopts(S, [active])
     end).
 
-%% N-12, T-20: an accepted socket starts with a copy of the listener's count.
+%% An accepted socket starts with a copy of the listener's count.
 count_is_inherited_not_consumed(_Config) ->
     {ok, L} = do_listen([{packet, 1}, {active, 2}]),
     [begin
@@ -889,7 +889,7 @@ count_is_inherited_not_consumed(_Config) ->
     ok = gen_tcp:close(L),
     do_none(10).
 
-%% T-20, R-7: the value the listener has when the connection is handed out.
+%% The value the listener has when the connection is handed out.
 modes_are_inherited(_Config) ->
     {ok, L} = do_listen([{active, true}]),
     [begin
@@ -902,7 +902,7 @@ modes_are_inherited(_Config) ->
      end || Active <- [true, once, false]],
     ok = gen_tcp:close(L).
 
-%% 2.3: a count is raised while it runs; tcp_passive comes after the sum.
+%% A count is raised while it runs; tcp_passive comes after the sum.
 count_added_while_running(_Config) ->
     do_with_pair([{packet, 1}, {active, 2}], fun(S, P) ->
         do_send(P, <<1, "a">>),
@@ -920,7 +920,7 @@ count_added_while_running(_Config) ->
 %% Arming a socket when input is there
 %%
 
-%% B-1, T-5: a byte that is in the kernel is in the mailbox when setopts
+%% A byte that is in the kernel is in the mailbox when setopts
 %% returns.
 once_finds_byte_in_kernel(_Config) ->
     do_both_ends([{active, false}], fun(S, P) ->
@@ -932,7 +932,7 @@ once_finds_byte_in_kernel(_Config) ->
          end || C <- "abcdefgh"]
     end).
 
-%% B-1, T-5: the same with a count, followed by tcp_passive.
+%% The same with a count, followed by tcp_passive.
 count_finds_byte_in_kernel(_Config) ->
     do_with_pair([{active, false}], fun(S, P) ->
         [begin
@@ -943,7 +943,7 @@ count_finds_byte_in_kernel(_Config) ->
          end || C <- "abcdefgh"]
     end).
 
-%% B-1: the same in a packet mode, after arming with `once' and a count.
+%% The same in a packet mode, after arming with `once' and a count.
 once_finds_packet_in_kernel(_Config) ->
     do_with_pair([{packet, 4}, {active, false}], fun(S, P) ->
         do_send(P, <<1:32, "a">>),
@@ -955,7 +955,7 @@ once_finds_packet_in_kernel(_Config) ->
         {ok, [{active, 1}]} = inet:getopts(S, [active])
     end).
 
-%% B-1: so is a packet that was read together with an earlier one.
+%% So is a packet that was read together with an earlier one.
 once_finds_buffered_packet(_Config) ->
     do_with_pair([{packet, 1}, {active, false}], fun(S, P) ->
         do_send(P, <<1, "a", 1, "b", 1, "c">>),
@@ -967,7 +967,7 @@ once_finds_buffered_packet(_Config) ->
         {tcp_passive, S} = do_now()
     end).
 
-%% B-1, N-2: `once' takes exactly one of several buffered packets.
+%% `once' takes exactly one of several buffered packets.
 once_takes_one_buffered_packet(_Config) ->
     do_with_pair([{packet, 1}, {active, false}], fun(S, P) ->
         do_send(P, <<1, "a", 1, "b", 1, "c">>),
@@ -979,7 +979,7 @@ once_takes_one_buffered_packet(_Config) ->
         do_none(20)
     end).
 
-%% B-1, N-5: a count takes as many buffered packets as it says; the first is
+%% A count takes as many buffered packets as it says; the first is
 %% there at once.
 count_takes_one_buffered_packet(_Config) ->
     do_with_pair([{packet, 1}, {active, false}], fun(S, P) ->
@@ -993,7 +993,7 @@ count_takes_one_buffered_packet(_Config) ->
         {ok, "d"} = gen_tcp:recv(S, 0, 5000)
     end).
 
-%% B-1, T-5: the end of the stream that the kernel knows of is in the mailbox
+%% The end of the stream that the kernel knows of is in the mailbox
 %% when setopts returns.
 once_finds_end_of_stream(_Config) ->
     do_with_pair([{active, false}], fun(S, P) ->
@@ -1002,7 +1002,7 @@ once_finds_end_of_stream(_Config) ->
         {tcp_closed, S} = do_now()
     end).
 
-%% B-1, T-5: with a count too.
+%% With a count too.
 count_finds_end_of_stream(_Config) ->
     do_with_pair([{active, false}], fun(S, P) ->
         do_finish(P),
@@ -1010,7 +1010,7 @@ count_finds_end_of_stream(_Config) ->
         {tcp_closed, S} = do_now()
     end).
 
-%% B-1: and a reset.
+%% And a reset.
 once_finds_reset(_Config) ->
     do_with_pair([{active, false}, {show_econnreset, true}], fun(S, P) ->
         do_reset(P),
@@ -1020,7 +1020,7 @@ once_finds_reset(_Config) ->
         {tcp_closed, S} = do_now()
     end).
 
-%% B-1: bytes that were pushed back are input like any other.
+%% Bytes that were pushed back are input like any other.
 once_finds_unread_bytes(_Config) ->
     do_with_pair([{packet, 1}, {active, false}], fun(S, _P) ->
         ok = gen_tcp:unrecv(S, <<1, "u">>),
@@ -1028,7 +1028,7 @@ once_finds_unread_bytes(_Config) ->
         {tcp, S, "u"} = do_now()
     end).
 
-%% B-2: `true' sends all complete packets that were read before setopts returns.
+%% `true' sends all complete packets that were read before setopts returns.
 true_finds_buffered_packets(_Config) ->
     do_with_pair([{packet, 1}, {active, false}], fun(S, P) ->
         do_send(P, <<1, "a", 1, "b", 1, "c", 1>>),
@@ -1041,7 +1041,7 @@ true_finds_buffered_packets(_Config) ->
         {tcp, S, "d"} = do_next()
     end).
 
-%% B-2: what is still in the kernel, and the end of the stream, follow shortly.
+%% What is still in the kernel, and the end of the stream, follow shortly.
 true_finds_kernel_input(_Config) ->
     do_with_pair([{packet, 1}, {active, false}], fun(S, P) ->
         do_send(P, <<1, "a", 1, "b">>),
@@ -1052,7 +1052,7 @@ true_finds_kernel_input(_Config) ->
         {tcp_closed, S} = do_next()
     end).
 
-%% B-3: the packet type is changed in the call that arms: what was read before
+%% The packet type is changed in the call that arms: what was read before
 %% is parsed with the new type and is in the mailbox when setopts returns.
 packet_change_finds_buffered_packet(_Config) ->
     do_with_pair([{packet, line}, {active, false}], fun(S, P) ->
@@ -1063,7 +1063,7 @@ packet_change_finds_buffered_packet(_Config) ->
         {ok, "c"} = gen_tcp:recv(S, 0, 5000)
     end).
 
-%% B-3: the packet type is changed while the socket waits; the next input is
+%% The packet type is changed while the socket waits; the next input is
 %% parsed with the new type.
 packet_change_while_armed(_Config) ->
     do_with_pair([{packet, line}, {active, true}], fun(S, P) ->
@@ -1077,7 +1077,7 @@ packet_change_while_armed(_Config) ->
         {tcp, S, "c\n"} = do_next()
     end).
 
-%% B-4: once setopts has returned with `{active, false}' no message is made,
+%% Once setopts has returned with `{active, false}' no message is made,
 %% although the peer is sending all the time; recv continues the stream.
 passive_means_silence(_Config) ->
     do_with_pair([binary, {packet, 4}, {active, true}], fun(S, P) ->
@@ -1090,7 +1090,7 @@ passive_means_silence(_Config) ->
          || I <- lists:seq(Next, 5000)]
     end).
 
-%% B-4: an incomplete packet that was read while armed is completed by recv.
+%% An incomplete packet that was read while armed is completed by recv.
 passive_keeps_partial_packet(_Config) ->
     do_with_pair([{packet, 1}, {active, true}], fun(S, P) ->
         do_send(P, <<1, "a", 3, "b">>),
@@ -1102,7 +1102,7 @@ passive_keeps_partial_packet(_Config) ->
         do_none(10)
     end).
 
-%% B-4: switching between `true', `once', a count and recv many times, with the
+%% Switching between `true', `once', a count and recv many times, with the
 %% peer sending all the time, loses no packet and changes no order.
 toggling_loses_nothing(_Config) ->
     do_with_pair([binary, {packet, 4}, {active, false}], fun(S, P) ->
@@ -1111,7 +1111,7 @@ toggling_loses_nothing(_Config) ->
         do_toggle(S, 1, Last)
     end).
 
-%% N-2: the usual loop: one packet, then `once' again.
+%% The usual loop: one packet, then `once' again.
 once_pump_loses_nothing(_Config) ->
     do_with_pair([binary, {packet, 4}, {active, once}], fun(S, P) ->
         do_numbers(P, 3000),
@@ -1122,7 +1122,7 @@ once_pump_loses_nothing(_Config) ->
         none = do_now()
     end).
 
-%% N-5: the usual loop with a count: re-armed at tcp_passive.
+%% The usual loop with a count: re-armed at tcp_passive.
 count_pump_loses_nothing(_Config) ->
     do_with_pair([binary, {packet, 4}, {active, 7}], fun(S, P) ->
         do_numbers(P, 2800),
@@ -1135,7 +1135,7 @@ count_pump_loses_nothing(_Config) ->
         none = do_now()
     end).
 
-%% N-2, D-6: after `once' has fired recv may be used; while it waits recv is
+%% After `once' has fired recv may be used; while it waits recv is
 %% einval.
 recv_between_once(_Config) ->
     do_with_pair([{packet, 1}, {active, once}], fun(S, P) ->
@@ -1148,7 +1148,7 @@ recv_between_once(_Config) ->
         do_none(10)
     end).
 
-%% T-19: a connection from an armed listener is armed before accept returns: its
+%% A connection from an armed listener is armed before accept returns: its
 %% data and its end arrive without another call, and then it is gone.
 accepted_socket_is_armed_at_once(_Config) ->
     {ok, L} = do_listen([{packet, 1}, {active, true}]),

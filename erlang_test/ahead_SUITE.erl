@@ -48,7 +48,7 @@ cases_of_gentcp() ->
 %% Taken one by one
 %%
 
-%% B-1: as long as there are packets, one is in the mailbox when setopts returns.
+%% As long as there are packets, one is in the mailbox when setopts returns.
 burst_once(_) ->
     do_with_packets(fun(S, Packets) ->
         [begin
@@ -84,7 +84,7 @@ items_in_any_way(_) ->
          do_close(S, Peer)
      end || Mode <- [http_bin, http, httph_bin]].
 
-%% N-2: `once' is for one packet each time, also when nobody has looked at the last one.
+%% `once' is for one packet each time, also when nobody has looked at the last one.
 armed_twice(_) ->
     do_with_packets(fun(S, [A, B, C, D | _]) ->
         [ok = inet:setopts(S, [{active, once}]) || _ <- [A, B, C, D]],
@@ -101,7 +101,7 @@ active_is_false_after_once(_) ->
          end || Packet <- lists:sublist(Packets, 20)]
     end).
 
-%% I-3: a packet counts when it is delivered.
+%% A packet counts when it is delivered.
 statistics(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 1}]),
     Sizes = [N rem 50 || N <- lists:seq(1, 200)],
@@ -122,7 +122,7 @@ statistics(_) ->
     end, {0, 0, 0}, Sizes),
     do_close(S, Peer).
 
-%% H-2: each kind of line of a request.
+%% Each kind of line of a request.
 items_once(_) ->
     do_with_items(fun(S, Items) ->
         [begin
@@ -250,7 +250,7 @@ passive_behind_once(_) ->
         ?assertEqual(none, do_now())
     end).
 
-%% D-14: what is put back comes before what has been read already.
+%% What is put back comes before what has been read already.
 put_back_behind_once(_) ->
     {S, Peer} = do_packets(1, [<<"a">>, <<"b">>, <<"c">>]),
     ok = inet:setopts(S, [{active, once}]),
@@ -264,7 +264,7 @@ put_back_behind_once(_) ->
     ?assertEqual([{ok, <<"y">>}, {ok, <<"c">>}], [gen_tcp:recv(S, 0, ?TIMEOUT) || _ <- [y, c]]),
     do_close(S, Peer).
 
-%% H-2, Q-2: the body of a request is taken raw, and the next request is parsed again.
+%% The body of a request is taken raw, and the next request is parsed again.
 body_behind_headers(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, http_bin}]),
     Requests = [{N, binary:copy(<<"body ">>, N)} || N <- lists:seq(1, 30)],
@@ -311,7 +311,7 @@ list_mode_behind_once(_) ->
         ?assertEqual({ok, C}, gen_tcp:recv(S, 0, ?TIMEOUT))
     end).
 
-%% R-2: a length is refused in the packet modes, and costs no packet.
+%% A length is refused in the packet modes, and costs no packet.
 length_behind_once(_) ->
     do_with_packets(fun(S, [A, B, C | _]) ->
         ok = inet:setopts(S, [{active, once}]),
@@ -372,7 +372,7 @@ passed_on(_) ->
         New ! stop
     end).
 
-%% N-11: not to who has armed the socket.
+%% Not to who has armed the socket.
 armed_by_another(_) ->
     do_with_packets(fun(S, Packets) ->
         [begin
@@ -454,7 +454,7 @@ stream_for_several(_) ->
         [?assertEqual(lists:sort(Mine), Mine) || Mine <- Got]
     end).
 
-%% N-7: the owner gets them in order, whoever has asked for which.
+%% The owner gets them in order, whoever has asked for which.
 armed_by_several(_) ->
     [begin
          {S, Peer} = do_packets(2, Packets = [<<N:32>> || N <- lists:seq(1, 3000)]),
@@ -547,7 +547,7 @@ shut_down_behind_once(_) ->
          do_close(S, Peer)
      end || How <- [read, write, read_write]].
 
-%% N-13: also with more behind it, which nobody gets.
+%% Also with more behind it, which nobody gets.
 too_long_behind_once(_) ->
     [begin
          {S, Peer} = tcp_pairs:connect_to_peer([{packet, 2}, {packet_size, 10} | Opts]),
@@ -627,7 +627,7 @@ owner_dies_with_packets_left(_) ->
     ?assertEqual(none, do_now()),
     tcp_pairs:peer_close(Peer).
 
-%% D-11, N-7: all packets first.
+%% All packets first.
 end_behind_packets(_) ->
     do_with_end(fun(S, Packets) ->
         [begin
@@ -666,7 +666,7 @@ reset_behind_packets(_) ->
     ok = inet:setopts(S, [{active, once}]),
     ?assertEqual([{tcp_error, S, econnreset}, {tcp_closed, S}], [do_next(), do_next()]).
 
-%% N-13: the packets before it are delivered.
+%% The packets before it are delivered.
 too_long_behind_packets(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 2}, {packet_size, 10}]),
     Stream = <<1:16, "a", 1:16, "b", 1:16, "c", 11:16, "too long...">>,

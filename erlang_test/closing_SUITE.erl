@@ -94,7 +94,7 @@ cases() ->
 %% End of stream
 %%
 
-%% 5.2 EOF, 1.2: recv says closed once, then the socket is not connected; the
+%% At the end of the stream recv says closed once, then the socket is not connected; the
 %% first send after it says closed too.
 end_passive(_Config) ->
     do_with_peer([], fun(S, P) ->
@@ -104,7 +104,7 @@ end_passive(_Config) ->
         {error, enotconn} = inet:peername(S)
     end).
 
-%% 5.2 EOF, 1.2: the same two first results, send first.
+%% The end of the stream: the same two first results, send first.
 end_passive_send_first(_Config) ->
     do_with_peer([], fun(S, P) ->
         do_finish(S, P),
@@ -112,7 +112,7 @@ end_passive_send_first(_Config) ->
                      {send, enotconn}])
     end).
 
-%% 5.2 EOF: with `exit_on_close' false recv says closed every time and sends go
+%% The end of the stream: with `exit_on_close' false recv says closed every time and sends go
 %% through.
 end_passive_half_open(_Config) ->
     do_with_peer([{exit_on_close, false}], fun(S, P) ->
@@ -123,7 +123,7 @@ end_passive_half_open(_Config) ->
         {ok, _} = inet:peername(S)
     end).
 
-%% 5.2 EOF: armed: tcp_closed, and the socket is gone.
+%% The end of the stream while armed: tcp_closed, and the socket is gone.
 end_armed(_Config) ->
     [do_with_peer([{active, Active}], fun(S, P) ->
          ok = tcp_pairs:peer_shutdown(P, write),
@@ -134,7 +134,7 @@ end_armed(_Config) ->
      end) || Active <- [true, once, 5]],
     ok.
 
-%% 5.2 EOF: armed with `exit_on_close' false: tcp_closed once, sends go through,
+%% The end of the stream while armed with `exit_on_close' false: tcp_closed once, sends go through,
 %% and recv, once the socket is passive, says closed every time.
 end_armed_half_open(_Config) ->
     do_with_peer([{active, true}, {exit_on_close, false}], fun(S, P) ->
@@ -147,7 +147,7 @@ end_armed_half_open(_Config) ->
         do_none()
     end).
 
-%% 5.2, N-4: until somebody reads, a passive socket does not notice the end:
+%% Until somebody reads, a passive socket does not notice the end:
 %% sends go through, also with `exit_on_close' true.
 end_not_read_yet(_Config) ->
     do_with_peer([], fun(S, P) ->
@@ -158,7 +158,7 @@ end_not_read_yet(_Config) ->
         do_calls(S, [{recv, closed}, {recv, enotconn}])
     end).
 
-%% D-11: packets that arrived before the end come first.
+%% Packets that arrived before the end come first.
 end_behind_packets(_Config) ->
     do_with_peer([{packet, 1}], fun(S, P) ->
         ok = tcp_pairs:peer_send(P, <<1, "a", 1, "b">>),
@@ -168,7 +168,7 @@ end_behind_packets(_Config) ->
         do_calls(S, [{recv, closed}, {recv, enotconn}])
     end).
 
-%% D-10, T-9: bytes of an incomplete packet, or fewer than recv wants, are lost
+%% Bytes of an incomplete packet, or fewer than recv wants, are lost
 %% at the end, also when it comes while recv waits.
 end_inside_packet(_Config) ->
     do_with_peer([{packet, 4}], fun(S, P) ->
@@ -189,7 +189,7 @@ end_inside_packet(_Config) ->
 %% Resets
 %%
 
-%% 5.2 RST, 1.2: passive: as at the end of the stream.
+%% A reset of a passive socket: as at the end of the stream.
 reset_passive(_Config) ->
     do_with_peer([], fun(S, P) ->
         do_reset(S, P),
@@ -197,7 +197,7 @@ reset_passive(_Config) ->
                      {send, enotconn}])
     end).
 
-%% 5.2 failed send, 1.2: the send says closed, and so does the first recv.
+%% A failed send: the send says closed, and so does the first recv.
 reset_passive_send_first(_Config) ->
     [do_with_peer([{exit_on_close, Exit}], fun(S, P) ->
          do_reset(S, P),
@@ -206,7 +206,7 @@ reset_passive_send_first(_Config) ->
      end) || Exit <- [true, false]],
     ok.
 
-%% 5.2 RST: `exit_on_close' false: recv says closed every time.
+%% A reset: `exit_on_close' false: recv says closed every time.
 reset_passive_half_open(_Config) ->
     do_with_peer([{exit_on_close, false}], fun(S, P) ->
         do_reset(S, P),
@@ -214,7 +214,7 @@ reset_passive_half_open(_Config) ->
         do_calls(S, [{send, closed}, {send, closed}, {send, enotconn}])
     end).
 
-%% 5.2 RST: armed: tcp_closed alone, and the socket is gone.
+%% A reset while armed: tcp_closed alone, and the socket is gone.
 reset_armed(_Config) ->
     [do_with_peer([{active, Active}], fun(S, P) ->
          do_reset(P),
@@ -225,7 +225,7 @@ reset_armed(_Config) ->
      end) || Active <- [true, once, 5]],
     ok.
 
-%% 5.2 RST, 1.2: armed with `exit_on_close' false: tcp_closed; two sends say
+%% A reset while armed with `exit_on_close' false: tcp_closed; two sends say
 %% closed, later ones that it is not connected.
 reset_armed_half_open(_Config) ->
     do_with_peer([{active, true}, {exit_on_close, false}], fun(S, P) ->
@@ -236,7 +236,7 @@ reset_armed_half_open(_Config) ->
         do_none()
     end).
 
-%% 5.2 RST with show_econnreset, 1.2: recv says econnreset once; sends are not
+%% A reset with show_econnreset: recv says econnreset once; sends are not
 %% connected from the start.
 reset_shown_passive(_Config) ->
     do_with_peer([{show_econnreset, true}], fun(S, P) ->
@@ -245,7 +245,7 @@ reset_shown_passive(_Config) ->
                      {send, enotconn}])
     end).
 
-%% 5.2 failed send with show_econnreset, 1.2: econnreset for the send, and once
+%% A failed send with show_econnreset: econnreset for the send, and once
 %% for recv.
 reset_shown_passive_send_first(_Config) ->
     [do_with_peer([{show_econnreset, true}, {exit_on_close, Exit}], fun(S, P) ->
@@ -255,7 +255,7 @@ reset_shown_passive_send_first(_Config) ->
      end) || Exit <- [true, false]],
     ok.
 
-%% 5.2 RST, 1.2: `exit_on_close' false: recv says econnreset; so does one send,
+%% A reset: `exit_on_close' false: recv says econnreset; so does one send,
 %% and one recv after it.
 reset_shown_passive_half_open(_Config) ->
     do_with_peer([{show_econnreset, true}, {exit_on_close, false}], fun(S, P) ->
@@ -264,7 +264,7 @@ reset_shown_passive_half_open(_Config) ->
                      {recv, econnreset}, {recv, enotconn}])
     end).
 
-%% 5.2 RST: after econnreset recv says closed, every time; from then on it takes
+%% A reset: after econnreset recv says closed, every time; from then on it takes
 %% two sends until the socket is not connected.
 reset_shown_passive_half_open_read_on(_Config) ->
     do_with_peer([{show_econnreset, true}, {exit_on_close, false}], fun(S, P) ->
@@ -273,7 +273,7 @@ reset_shown_passive_half_open_read_on(_Config) ->
                      {send, econnreset}, {send, econnreset}, {send, enotconn}])
     end).
 
-%% 5.2 RST: armed: tcp_error, tcp_closed, and the socket is gone.
+%% A reset while armed: tcp_error, tcp_closed, and the socket is gone.
 reset_shown_armed(_Config) ->
     [do_with_peer([{active, Active}, {show_econnreset, true}], fun(S, P) ->
          do_reset(P),
@@ -285,7 +285,7 @@ reset_shown_armed(_Config) ->
      end) || Active <- [true, once, 5]],
     ok.
 
-%% 5.2 RST, 1.2: armed with `exit_on_close' false: both messages; the first send
+%% A reset while armed with `exit_on_close' false: both messages; the first send
 %% says econnreset and sends a second tcp_error, but no second tcp_closed.
 reset_shown_armed_half_open(_Config) ->
     Opts = [{active, true}, {exit_on_close, false}, {show_econnreset, true}],
@@ -299,7 +299,7 @@ reset_shown_armed_half_open(_Config) ->
         do_none()
     end).
 
-%% 1.2: half open after the end of the stream, and then the peer resets: two
+%% Half open after the end of the stream, and then the peer resets: two
 %% sends say so, then the socket is not connected; one recv says so too.
 end_then_reset_half_open(_Config) ->
     [do_with_peer([{exit_on_close, false}, {show_econnreset, Show}], fun(S, P) ->
@@ -311,7 +311,7 @@ end_then_reset_half_open(_Config) ->
      end) || {Show, Reason} <- [{false, closed}, {true, econnreset}]],
     ok.
 
-%% 5.2: data that arrived before the reset is delivered first.
+%% Data that arrived before the reset is delivered first.
 data_before_reset_is_delivered(_Config) ->
     do_with_peer([{show_econnreset, true}], fun(S, P) ->
         ok = tcp_pairs:peer_send(P, "last words"),
@@ -329,7 +329,7 @@ data_before_reset_is_delivered(_Config) ->
         {tcp_closed, S} = do_next()
     end).
 
-%% 5.2: a peer that closes without having read everything resets.
+%% A peer that closes without having read everything resets.
 peer_closes_with_unread_data(_Config) ->
     do_with_peer([{show_econnreset, true}], fun(S, P) ->
         ok = gen_tcp:send(S, "not read"),
@@ -339,7 +339,7 @@ peer_closes_with_unread_data(_Config) ->
         do_calls(S, [{recv, econnreset}, {recv, enotconn}])
     end).
 
-%% 1.2: the peer has closed and nothing was read: the first send goes through
+%% The peer has closed and nothing was read: the first send goes through
 %% and is answered with a reset, the second fails, the third is not connected.
 peer_closes_then_sends_fail(_Config) ->
     [do_with_peer([{show_econnreset, Show}], fun(S, P) ->
@@ -351,7 +351,7 @@ peer_closes_then_sends_fail(_Config) ->
      end) || {Show, Reason} <- [{false, closed}, {true, econnreset}]],
     ok.
 
-%% 1.2, T-10: the peer resets while output is queued, after send had said ok:
+%% The peer resets while output is queued, after send had said ok:
 %% the next send says so once, the first recv as well.
 reset_with_queued_output(_Config) ->
     [do_with_stuck([{show_econnreset, Show}], fun(S, P) ->
@@ -363,7 +363,7 @@ reset_with_queued_output(_Config) ->
      end) || {Show, Reason} <- [{false, closed}, {true, econnreset}]],
     ok.
 
-%% 1.2: if recv comes first, sends are not connected at once.
+%% If recv comes first, sends are not connected at once.
 reset_with_queued_output_recv_first(_Config) ->
     [do_with_stuck([{show_econnreset, Show}], fun(S, P) ->
          _ = do_fill(S),
@@ -373,7 +373,7 @@ reset_with_queued_output_recv_first(_Config) ->
      end) || {Show, Reason} <- [{false, closed}, {true, econnreset}]],
     ok.
 
-%% 1.2, T-6: a send has failed; when the socket is armed the messages come, and
+%% A send has failed; when the socket is armed the messages come, and
 %% then it is gone.
 failed_send_then_armed(_Config) ->
     do_with_peer([], fun(S, P) ->
@@ -395,7 +395,7 @@ failed_send_then_armed(_Config) ->
         true = tcp_pairs:is_gone(S)
     end).
 
-%% 1.2, T-6: recv has consumed the error: only tcp_closed is left.
+%% recv has consumed the error: only tcp_closed is left.
 reported_end_then_armed(_Config) ->
     do_with_peer([{show_econnreset, true}], fun(S, P) ->
         do_reset(S, P),
@@ -406,7 +406,7 @@ reported_end_then_armed(_Config) ->
         true = tcp_pairs:is_gone(S)
     end).
 
-%% 5.2 failed send: armed: the sender gets closed and the owner its messages,
+%% A failed send while armed: the sender gets closed and the owner its messages,
 %% whichever of the two notices the reset first.
 send_to_reset_armed_socket(_Config) ->
     [do_with_peer([{active, true}, {show_econnreset, Show}], fun(S, P) ->
@@ -418,7 +418,7 @@ send_to_reset_armed_socket(_Config) ->
      end) || Show <- [false, true]],
     ok.
 
-%% 1.2: after a framing error nothing works any more.
+%% After a framing error nothing works any more.
 framing_error_ends_connection(_Config) ->
     do_with_peer([{packet, 2}, {packet_size, 3}], fun(S, P) ->
         ok = tcp_pairs:peer_send(P, <<4:16, "abcd">>),
@@ -429,7 +429,7 @@ framing_error_ends_connection(_Config) ->
 %% close with output in the queue
 %%
 
-%% K-1: with an empty queue close returns; the peer gets everything and the end.
+%% With an empty queue close returns; the peer gets everything and the end.
 close_without_queue(_Config) ->
     do_with_peer([], fun(S, P) ->
         ok = gen_tcp:send(S, "bye"),
@@ -437,7 +437,7 @@ close_without_queue(_Config) ->
         {<<"bye">>, closed} = tcp_pairs:peer_recv_all(P)
     end).
 
-%% K-2, D-17: close blocks the caller until the queue is empty.
+%% Close blocks the caller until the queue is empty.
 close_waits_for_queue(_Config) ->
     {S, P, Owner} = do_owned_stuck([]),
     Filled = do_fill(S),
@@ -447,7 +447,7 @@ close_waits_for_queue(_Config) ->
     ok = do_result(Closer),
     do_end(Owner, P).
 
-%% K-2: whoever calls it.
+%% Whoever calls it.
 close_by_another_waits_for_queue(_Config) ->
     do_with_stuck([], fun(S, P) ->
         Filled = do_fill(S),
@@ -457,7 +457,7 @@ close_by_another_waits_for_queue(_Config) ->
         ok = do_result(Closer)
     end).
 
-%% K-3, K-4, T-13: after five seconds without any progress close returns; a peer
+%% After five seconds without any progress close returns; a peer
 %% that reads after all gets every byte and then the end.
 close_gives_up_on_stalled_peer(_Config) ->
     do_with_stuck([], fun(S, P) ->
@@ -468,7 +468,7 @@ close_gives_up_on_stalled_peer(_Config) ->
         {Filled, closed} = tcp_pairs:peer_recv_all(P)
     end).
 
-%% K-5: with `{linger, {true, N}}' it waits no longer than N seconds, here less
+%% With `{linger, {true, N}}' it waits no longer than N seconds, here less
 %% than a close that began earlier and waits for the same reason without that
 %% option; the queue is delivered all the same.
 close_lingers_for_a_while(_Config) ->
@@ -487,14 +487,14 @@ close_lingers_for_a_while(_Config) ->
         end)
     end).
 
-%% K-6: `{linger, {true, 0}}' resets the connection.
+%% `{linger, {true, 0}}' resets the connection.
 close_with_linger_zero_resets(_Config) ->
     do_with_peer([{linger, {true, 0}}], fun(S, P) ->
         ok = gen_tcp:close(S),
         {<<>>, econnreset} = tcp_pairs:peer_recv_all(P)
     end).
 
-%% K-6: with a queue too: it is dropped and close does not wait.
+%% With a queue too: it is dropped and close does not wait.
 close_with_linger_zero_drops_queue(_Config) ->
     do_with_stuck([{linger, {true, 0}}], fun(S, P) ->
         Filled = do_fill(S),
@@ -504,7 +504,7 @@ close_with_linger_zero_drops_queue(_Config) ->
         {Got, _} = split_binary(Filled, byte_size(Got))
     end).
 
-%% K-7, T-13: the owner ends, whatever the reason: the peer gets everything and
+%% The owner ends, whatever the reason: the peer gets everything and
 %% then the end.
 owner_exit_flushes_queue(_Config) ->
     [begin
@@ -523,7 +523,7 @@ owner_exit_flushes_queue(_Config) ->
                     fun(Owner) -> exit(Owner, kill) end]],
     ok.
 
-%% K-7: with `{linger, {true, 0}}' the queue is dropped.
+%% With `{linger, {true, 0}}' the queue is dropped.
 owner_exit_with_linger_zero_drops_queue(_Config) ->
     {S, P, Owner} = do_owned_stuck([{linger, {true, 0}}]),
     _ = do_fill(S),
@@ -532,7 +532,7 @@ owner_exit_with_linger_zero_drops_queue(_Config) ->
     true = byte_size(Got) < ?MEGABYTE,
     do_reset(P).
 
-%% D-16: close by the owner removes one tcp_closed of this socket from its
+%% Close by the owner removes one tcp_closed of this socket from its
 %% mailbox.
 close_removes_own_tcp_closed(_Config) ->
     do_with_peer([{active, true}], fun(S, P) ->
@@ -542,7 +542,7 @@ close_removes_own_tcp_closed(_Config) ->
         do_none()
     end).
 
-%% D-16: other messages stay, also a tcp_closed of another socket.
+%% Other messages stay, also a tcp_closed of another socket.
 close_leaves_other_messages(_Config) ->
     Opts = [{packet, line}, {active, 1}, {show_econnreset, true}],
     do_with_peer(Opts, fun(S, P) ->
@@ -562,7 +562,7 @@ close_leaves_other_messages(_Config) ->
         end)
     end).
 
-%% 1.1: close is ok any number of times, in any process.
+%% Close is ok any number of times, in any process.
 close_twice_and_by_anybody(_Config) ->
     do_with_peer([], fun(S, P) ->
         ok = tcp_pairs:by_another(fun() -> gen_tcp:close(S) end),
@@ -573,7 +573,7 @@ close_twice_and_by_anybody(_Config) ->
         {<<>>, closed} = tcp_pairs:peer_recv_all(P)
     end).
 
-%% D-12: a process that waits in recv gets closed, whoever closes.
+%% A process that waits in recv gets closed, whoever closes.
 close_releases_blocked_recv(_Config) ->
     do_with_peer([], fun(S, _P) ->
         Receiver = do_start(fun() -> gen_tcp:recv(S, 0) end),
@@ -591,7 +591,7 @@ close_releases_blocked_recv(_Config) ->
         receive {closed, ok} -> ok after 5000 -> ct:fail(close_hangs) end
     end).
 
-%% T-27, A-6: a connection that nobody accepts; closing both ends does not hang.
+%% A connection that nobody accepts; closing both ends does not hang.
 close_never_accepted_connection(_Config) ->
     {L, Port} = tcp_pairs:listen(),
     {ok, S} = gen_tcp:connect({127, 0, 0, 1}, Port, [binary, {active, false}]),
@@ -606,7 +606,7 @@ close_never_accepted_connection(_Config) ->
     ok = gen_tcp:close(S2),
     ok = gen_tcp:close(L2).
 
-%% K-1: both ends close at the same time, with data under way.
+%% Both ends close at the same time, with data under way.
 close_both_ends_at_once(_Config) ->
     [begin
          {A, B} = tcp_pairs:pair([{active, once}]),
@@ -618,7 +618,7 @@ close_both_ends_at_once(_Config) ->
      end || _ <- lists:seq(1, 20)],
     ok.
 
-%% T-28: no call hangs or kills on a socket whose connection is over, and close
+%% No call hangs or kills on a socket whose connection is over, and close
 %% is ok.
 calls_on_husk_return(_Config) ->
     do_with_peer([], fun(S, P) ->
@@ -635,7 +635,7 @@ calls_on_husk_return(_Config) ->
         ok = gen_tcp:close(S)
     end).
 
-%% T-28: nor on one that is closed.
+%% Nor on one that is closed.
 calls_on_gone_return(_Config) ->
     do_with_peer([], fun(S, _P) ->
         ok = gen_tcp:close(S),
@@ -654,7 +654,7 @@ calls_on_gone_return(_Config) ->
 %% shutdown
 %%
 
-%% K-8: shutdown returns at once and the end follows the last queued byte.
+%% Shutdown returns at once and the end follows the last queued byte.
 shutdown_write_follows_queue(_Config) ->
     do_with_stuck([], fun(S, P) ->
         Filled = do_fill(S),
@@ -664,7 +664,7 @@ shutdown_write_follows_queue(_Config) ->
         {ok, <<"answer">>} = gen_tcp:recv(S, 6, 5000)
     end).
 
-%% K-8: the same for read_write.
+%% The same for read_write.
 shutdown_read_write_follows_queue(_Config) ->
     do_with_stuck([{exit_on_close, false}], fun(S, P) ->
         Filled = do_fill(S),
@@ -672,7 +672,7 @@ shutdown_read_write_follows_queue(_Config) ->
         {Filled, closed} = tcp_pairs:peer_recv_all(P)
     end).
 
-%% K-8: a second shutdown is ok, while output is queued and after.
+%% A second shutdown is ok, while output is queued and after.
 shutdown_write_twice(_Config) ->
     do_with_stuck([], fun(S, P) ->
         Filled = do_fill(S),
@@ -682,7 +682,7 @@ shutdown_write_twice(_Config) ->
         ok = gen_tcp:shutdown(S, write)
     end).
 
-%% K-8, K-10: reading goes on meanwhile.
+%% Reading goes on meanwhile.
 shutdown_write_keeps_reading(_Config) ->
     do_with_stuck([], fun(S, P) ->
         Filled = do_fill(S),
@@ -696,7 +696,7 @@ shutdown_write_keeps_reading(_Config) ->
         do_calls(S, [{recv, closed}])
     end).
 
-%% K-10: and messages come.
+%% And messages come.
 shutdown_write_keeps_messages(_Config) ->
     do_with_peer([{active, true}, {packet, line}], fun(S, P) ->
         ok = gen_tcp:shutdown(S, write),
@@ -708,7 +708,7 @@ shutdown_write_keeps_messages(_Config) ->
         {tcp_closed, S} = do_next()
     end).
 
-%% K-9, T-14: a send while the shutdown waits for the queue says closed and
+%% A send while the shutdown waits for the queue says closed and
 %% destroys the socket, unsent data included.
 send_while_shutdown_drains(_Config) ->
     do_with_stuck([], fun(S, P) ->
@@ -720,7 +720,7 @@ send_while_shutdown_drains(_Config) ->
         true = byte_size(Got) < ?MEGABYTE
     end).
 
-%% K-9: armed: tcp_closed, and the socket is gone.
+%% Armed: tcp_closed, and the socket is gone.
 send_while_shutdown_drains_armed(_Config) ->
     do_with_stuck([{active, true}], fun(S, P) ->
         _ = do_fill(S),
@@ -733,7 +733,7 @@ send_while_shutdown_drains_armed(_Config) ->
         true = byte_size(Got) < ?MEGABYTE
     end).
 
-%% K-9: armed with `exit_on_close' false: tcp_closed, and not connected.
+%% Armed with `exit_on_close' false: tcp_closed, and not connected.
 send_while_shutdown_drains_half_open(_Config) ->
     do_with_stuck([{active, true}, {exit_on_close, false}], fun(S, _P) ->
         _ = do_fill(S),
@@ -745,7 +745,7 @@ send_while_shutdown_drains_half_open(_Config) ->
         do_none()
     end).
 
-%% K-9: a send after a completed shutdown: closed, econnreset with
+%% A send after a completed shutdown: closed, econnreset with
 %% show_econnreset, and the socket is torn down.
 send_after_shutdown(_Config) ->
     [do_with_peer([{show_econnreset, Show}], fun(S, P) ->
@@ -756,7 +756,7 @@ send_after_shutdown(_Config) ->
      end) || {Show, Reason} <- [{false, closed}, {true, econnreset}]],
     ok.
 
-%% K-9: armed: the owner gets tcp_closed, with tcp_error before it if resets are
+%% Armed: the owner gets tcp_closed, with tcp_error before it if resets are
 %% shown.
 send_after_shutdown_armed(_Config) ->
     [do_with_peer([{active, once}, {show_econnreset, Show}], fun(S, P) ->
@@ -770,7 +770,7 @@ send_after_shutdown_armed(_Config) ->
      end) || {Show, Reason} <- [{false, closed}, {true, econnreset}]],
     ok.
 
-%% K-11: shutdown(read): recv says closed and the whole socket is over.
+%% shutdown(read): recv says closed and the whole socket is over.
 shutdown_read(_Config) ->
     do_with_peer([], fun(S, _P) ->
         ok = gen_tcp:shutdown(S, read),
@@ -778,7 +778,7 @@ shutdown_read(_Config) ->
                      {send, enotconn}])
     end).
 
-%% K-11: armed: tcp_closed.
+%% Armed: tcp_closed.
 shutdown_read_armed(_Config) ->
     do_with_peer([{active, true}], fun(S, _P) ->
         ok = gen_tcp:shutdown(S, read),
@@ -787,7 +787,7 @@ shutdown_read_armed(_Config) ->
         do_none()
     end).
 
-%% K-11: with `exit_on_close' false sends continue.
+%% With `exit_on_close' false sends continue.
 shutdown_read_half_open(_Config) ->
     do_with_peer([{exit_on_close, false}], fun(S, P) ->
         ok = gen_tcp:shutdown(S, read),
@@ -795,7 +795,7 @@ shutdown_read_half_open(_Config) ->
         <<"x">> = tcp_pairs:peer_recv(P, 1)
     end).
 
-%% K-8, K-10, F-13: a request that ends with the end of the stream and a large
+%% A request that ends with the end of the stream and a large
 %% answer, both ends on the driver.
 half_close_protocol(_Config) ->
     {Client, Server} = tcp_pairs:pair([{exit_on_close, false}, {recbuf, 16384},
@@ -813,7 +813,7 @@ half_close_protocol(_Config) ->
     ok = do_result(Serving),
     ok = gen_tcp:close(Client).
 
-%% N-9, F-13: the same with a server that is armed.
+%% The same with a server that is armed.
 half_close_protocol_armed(_Config) ->
     do_with_peer([{active, true}, {exit_on_close, false}], fun(S, P) ->
         ok = tcp_pairs:peer_send(P, "request"),
@@ -826,7 +826,7 @@ half_close_protocol_armed(_Config) ->
         ok = do_result(Closer)
     end).
 
-%% N-9: by default there is nothing left to answer on.
+%% By default there is nothing left to answer on.
 half_close_needs_exit_on_close_false(_Config) ->
     do_with_peer([{active, true}], fun(S, P) ->
         ok = tcp_pairs:peer_shutdown(P, write),
@@ -835,7 +835,7 @@ half_close_needs_exit_on_close_false(_Config) ->
         {<<>>, closed} = tcp_pairs:peer_recv_all(P)
     end).
 
-%% K-2, K-8: close after a shutdown that still waits for the queue.
+%% Close after a shutdown that still waits for the queue.
 close_after_shutdown(_Config) ->
     do_with_stuck([], fun(S, P) ->
         Filled = do_fill(S),

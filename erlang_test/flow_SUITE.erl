@@ -93,7 +93,7 @@ cases() ->
 %% The queue and the watermarks
 %%
 
-%% F-1, T-11: a send into an empty queue returns at once, however large it is;
+%% A send into an empty queue returns at once, however large it is;
 %% send_pend shows what the kernel did not take.
 one_send_never_blocks(_Config) ->
     do_with_stuck([], fun(S, _P) ->
@@ -103,7 +103,7 @@ one_send_never_blocks(_Config) ->
         true = Pending < 2 * ?MEGABYTE
     end).
 
-%% F-1, D-3: what was queued arrives whole once the peer reads.
+%% What was queued arrives whole once the peer reads.
 queued_output_arrives(_Config) ->
     do_with_stuck([], fun(S, P) ->
         Data = do_bytes(2 * ?MEGABYTE),
@@ -114,7 +114,7 @@ queued_output_arrives(_Config) ->
         <<"more">> = do_read(P, 4)
     end).
 
-%% F-2: below the high watermark a send appends to the queue and returns.
+%% Below the high watermark a send appends to the queue and returns.
 send_below_high_watermark_returns(_Config) ->
     do_with_stuck([], fun(S, P) ->
         Filled = do_fill(S),
@@ -126,7 +126,7 @@ send_below_high_watermark_returns(_Config) ->
         <<Filled:?MEGABYTE/binary, Tail/binary>> = do_read(P, ?MEGABYTE + 990)
     end).
 
-%% F-2: a send that brings the queue to the high watermark blocks, one byte
+%% A send that brings the queue to the high watermark blocks, one byte
 %% less does not; the data of the blocked one is in the queue.
 send_to_high_watermark_blocks(_Config) ->
     do_with_stuck([], fun(S, P) ->
@@ -141,7 +141,7 @@ send_to_high_watermark_blocks(_Config) ->
         ok = do_result(Sender)
     end).
 
-%% F-2: it continues when the queue has shrunk to the low watermark, not only
+%% It continues when the queue has shrunk to the low watermark, not only
 %% when it is empty.
 blocked_sender_continues_at_low_watermark(_Config) ->
     Low = 400000,
@@ -155,7 +155,7 @@ blocked_sender_continues_at_low_watermark(_Config) ->
         true = Pending > 0
     end).
 
-%% F-3: an empty send blocks as well while the queue is above the high mark.
+%% An empty send blocks as well while the queue is above the high mark.
 empty_send_blocks(_Config) ->
     do_with_stuck([], fun(S, P) ->
         Filled = do_fill(S),
@@ -166,7 +166,7 @@ empty_send_blocks(_Config) ->
         ok = do_result(Sender)
     end).
 
-%% F-3: and times out.
+%% And times out.
 empty_send_times_out(_Config) ->
     do_with_stuck([{send_timeout, 30}], fun(S, P) ->
         Filled = do_fill(S),
@@ -175,7 +175,7 @@ empty_send_times_out(_Config) ->
         ok = gen_tcp:send(S, <<>>)
     end).
 
-%% F-4: `busy' is among the states while a sender is blocked, and only then.
+%% `busy' is among the states while a sender is blocked, and only then.
 busy_is_a_state(_Config) ->
     do_with_stuck([], fun(S, P) ->
         _ = do_fill(S),
@@ -187,7 +187,7 @@ busy_is_a_state(_Config) ->
         [connected, open] = lists:sort(do_states(S))
     end).
 
-%% F-4: while one sender is blocked the data of others does not reach the queue.
+%% While one sender is blocked the data of others does not reach the queue.
 other_senders_are_suspended(_Config) ->
     do_with_stuck([], fun(S, P) ->
         _ = do_fill(S),
@@ -201,7 +201,7 @@ other_senders_are_suspended(_Config) ->
         [ok = do_result(Sender) || Sender <- [Blocked | Others]]
     end).
 
-%% F-4: they continue when the queue has drained, and send once each.
+%% They continue when the queue has drained, and send once each.
 suspended_senders_continue(_Config) ->
     do_with_stuck([], fun(S, P) ->
         Filled = do_fill(S),
@@ -215,7 +215,7 @@ suspended_senders_continue(_Config) ->
         [ok = do_result(Sender) || Sender <- [Blocked | Others]]
     end).
 
-%% F-2: a blocked sender that is killed has queued its data; the socket and the
+%% A blocked sender that is killed has queued its data; the socket and the
 %% other senders go on.
 killed_sender_leaves_socket_usable(_Config) ->
     do_with_stuck([], fun(S, P) ->
@@ -231,7 +231,7 @@ killed_sender_leaves_socket_usable(_Config) ->
         <<"more">> = do_read(P, 4)
     end).
 
-%% D-3, F-4: many senders that block one another: each packet arrives whole, and
+%% Many senders that block one another: each packet arrives whole, and
 %% those of one sender in its order.
 sends_are_not_interleaved(_Config) ->
     do_with_stuck([{packet, 4}, {high_watermark, 3000}, {low_watermark, 1000}],
@@ -246,7 +246,7 @@ sends_are_not_interleaved(_Config) ->
         [done = do_result(Sender) || Sender <- Senders]
     end).
 
-%% I-3, I-4: a send is counted when it is called, also while it is queued, with
+%% A send is counted when it is called, also while it is queued, with
 %% its header.
 counters_count_queued_sends(_Config) ->
     do_with_stuck([{packet, 4}], fun(S, _P) ->
@@ -263,7 +263,7 @@ counters_count_queued_sends(_Config) ->
 %% The other direction goes on
 %%
 
-%% F-5: recv is not delayed by a blocked sender.
+%% recv is not delayed by a blocked sender.
 recv_while_sender_is_blocked(_Config) ->
     do_with_stuck([], fun(S, P) ->
         _ = do_fill(S),
@@ -274,7 +274,7 @@ recv_while_sender_is_blocked(_Config) ->
         do_waiting(Sender)
     end).
 
-%% F-5: nor are messages.
+%% Nor are messages.
 messages_while_sender_is_blocked(_Config) ->
     do_with_stuck([{packet, line}, {active, true}], fun(S, P) ->
         _ = do_fill(S),
@@ -287,7 +287,7 @@ messages_while_sender_is_blocked(_Config) ->
         do_waiting(Sender)
     end).
 
-%% F-5: setopts, getopts, getstat, info and the names answer.
+%% setopts, getopts, getstat, info and the names answer.
 calls_while_sender_is_blocked(_Config) ->
     do_with_stuck([], fun(S, _P) ->
         _ = do_fill(S),
@@ -301,7 +301,7 @@ calls_while_sender_is_blocked(_Config) ->
         do_waiting(Sender)
     end).
 
-%% F-5: shutdown answers; then the blocked sender still gets ok and its data is
+%% Shutdown answers; then the blocked sender still gets ok and its data is
 %% sent, and one that was only suspended gets closed.
 shutdown_while_senders_wait(_Config) ->
     do_with_stuck([{exit_on_close, false}], fun(S, P) ->
@@ -316,7 +316,7 @@ shutdown_while_senders_wait(_Config) ->
         {error, closed} = do_result(Suspended)
     end).
 
-%% T-26: both ends send and receive a lot at the same time and none waits for
+%% Both ends send and receive a lot at the same time and none waits for
 %% ever. It is done several times because what is rare is looked for: a send that
 %% finds the queue empty but the kernel full, so that nothing can be written.
 bulk_both_ways(_Config) ->
@@ -333,7 +333,7 @@ do_bulk_both_ways(Data) ->
     ok = gen_tcp:close(A),
     ok = gen_tcp:close(B).
 
-%% T-26: the same with one process for each end that sends while its mailbox
+%% The same with one process for each end that sends while its mailbox
 %% fills.
 bulk_both_ways_active(_Config) ->
     {A, B} = tcp_pairs:pair([{sndbuf, 32768}, {recbuf, 16384}, {active, true}]),
@@ -352,7 +352,7 @@ bulk_both_ways_active(_Config) ->
     [Data = do_result(End) || End <- Ends],
     tcp_pairs:eventually(fun() -> tcp_pairs:is_gone(A) andalso tcp_pairs:is_gone(B) end).
 
-%% N-4: a passive socket that nobody reads lets the kernel hold the peer back.
+%% A passive socket that nobody reads lets the kernel hold the peer back.
 passive_socket_holds_peer_back(_Config) ->
     {S, P} = tcp_pairs:connect_to_peer([{recbuf, 16384}]),
     Data = do_bytes(20 * ?MEGABYTE),
@@ -364,7 +364,7 @@ passive_socket_holds_peer_back(_Config) ->
     do_reset(P),
     ok = gen_tcp:close(S).
 
-%% N-3: so does one whose `once' has fired.
+%% So does one whose `once' has fired.
 once_holds_peer_back(_Config) ->
     {S, P} = tcp_pairs:connect_to_peer([{recbuf, 16384}, {active, once}]),
     Data = do_bytes(20 * ?MEGABYTE),
@@ -378,7 +378,7 @@ once_holds_peer_back(_Config) ->
 %% send_timeout
 %%
 
-%% F-6: a send that timed out is queued all the same, and the socket goes on.
+%% A send that timed out is queued all the same, and the socket goes on.
 timed_out_send_is_still_sent(_Config) ->
     do_with_stuck([{send_timeout, 30}], fun(S, P) ->
         Filled = do_fill(S),
@@ -389,7 +389,7 @@ timed_out_send_is_still_sent(_Config) ->
         <<"more">> = do_read(P, 4)
     end).
 
-%% F-6: so sending it again sends it twice.
+%% So sending it again sends it twice.
 retry_after_timeout_duplicates(_Config) ->
     do_with_stuck([{send_timeout, 30}], fun(S, P) ->
         Filled = do_fill(S),
@@ -399,7 +399,7 @@ retry_after_timeout_duplicates(_Config) ->
         <<"twicetwice">> = do_read(P, 10)
     end).
 
-%% F-6: of a row of sends up to the first that times out every byte arrives,
+%% Of a row of sends up to the first that times out every byte arrives,
 %% once and in order.
 every_byte_of_timed_out_sends(_Config) ->
     do_with_stuck([{send_timeout, 30}], fun(S, P) ->
@@ -410,7 +410,7 @@ every_byte_of_timed_out_sends(_Config) ->
         {<<>>, closed} = tcp_pairs:peer_recv_all(P)
     end).
 
-%% F-6: a sender that is released before its timeout gets ok.
+%% A sender that is released before its timeout gets ok.
 timeout_does_not_fire_in_time(_Config) ->
     do_with_stuck([{send_timeout, 20000}], fun(S, P) ->
         _ = do_fill(S),
@@ -419,7 +419,7 @@ timeout_does_not_fire_in_time(_Config) ->
         ok = do_result(Sender)
     end).
 
-%% F-7: the time runs for the blocked sender only, so three senders at once
+%% The time runs for the blocked sender only, so three senders at once
 %% time out one after another. Only the least possible time is checked.
 timeouts_run_one_after_another(_Config) ->
     Timeout = 100,
@@ -436,7 +436,7 @@ timeouts_run_one_after_another(_Config) ->
         true = Third >= 3 * Timeout
     end).
 
-%% F-8: with a timeout of 0 a send over the high mark fails at once and is
+%% With a timeout of 0 a send over the high mark fails at once and is
 %% queued.
 zero_timeout_fails_at_once(_Config) ->
     do_with_stuck([{send_timeout, 0}], fun(S, P) ->
@@ -449,7 +449,7 @@ zero_timeout_fails_at_once(_Config) ->
         <<"c">> = do_read(P, 1)
     end).
 
-%% F-8, T-24: send_timeout_close does nothing then.
+%% send_timeout_close does nothing then.
 zero_timeout_ignores_timeout_close(_Config) ->
     Opts = [{send_timeout, 0}, {send_timeout_close, true}],
     do_with_stuck(Opts, fun(S, P) ->
@@ -461,7 +461,7 @@ zero_timeout_ignores_timeout_close(_Config) ->
         ok = gen_tcp:send(S, "b")
     end).
 
-%% F-6, R-9: send_timeout may be set at any time; it counts for later sends.
+%% send_timeout may be set at any time; it counts for later sends.
 timeout_set_later_counts(_Config) ->
     do_with_stuck([], fun(S, P) ->
         _ = do_fill(S),
@@ -475,7 +475,7 @@ timeout_set_later_counts(_Config) ->
         ok = do_result(Sender)
     end).
 
-%% T-20: an accepted socket has its listener's send_timeout.
+%% An accepted socket has its listener's send_timeout.
 timeout_is_inherited(_Config) ->
     Opts = [{send_timeout, 30}, {sndbuf, 32768}],
     {S, P} = tcp_pairs:accept_from_peer(Opts, #{rcvbuf => 65536}),
@@ -484,7 +484,7 @@ timeout_is_inherited(_Config) ->
     do_reset(P),
     ok = gen_tcp:close(S).
 
-%% F-9, 1.2: after the timeout of a socket with send_timeout_close every call
+%% After the timeout of a socket with send_timeout_close every call
 %% fails.
 timeout_close_passive(_Config) ->
     Opts = [{send_timeout, 30}, {send_timeout_close, true}],
@@ -499,7 +499,7 @@ timeout_close_passive(_Config) ->
         {error, closed} = gen_tcp:send(S, "x")
     end).
 
-%% F-9, T-24: an armed owner gets no message, until it arms the socket again.
+%% An armed owner gets no message, until it arms the socket again.
 timeout_close_armed_is_silent(_Config) ->
     Opts = [{send_timeout, 30}, {send_timeout_close, true}, {active, true}],
     do_with_stuck(Opts, fun(S, _P) ->
@@ -512,7 +512,7 @@ timeout_close_armed_is_silent(_Config) ->
         {error, closed} = gen_tcp:send(S, "x")
     end).
 
-%% F-9: the queue is dropped: the peer gets what the kernel had, then the end.
+%% The queue is dropped: the peer gets what the kernel had, then the end.
 timeout_close_peer_sees_end(_Config) ->
     Opts = [{send_timeout, 30}, {send_timeout_close, true}],
     do_with_stuck(Opts, fun(S, P) ->
@@ -523,7 +523,7 @@ timeout_close_peer_sees_end(_Config) ->
         {Got, _} = split_binary(Filled, byte_size(Got))
     end).
 
-%% T-20: an accepted socket has its listener's send_timeout_close.
+%% An accepted socket has its listener's send_timeout_close.
 timeout_close_is_inherited(_Config) ->
     Opts = [{send_timeout, 30}, {send_timeout_close, true}, {sndbuf, 32768}],
     {S, P} = tcp_pairs:accept_from_peer(Opts, #{rcvbuf => 65536}),
@@ -537,7 +537,7 @@ timeout_close_is_inherited(_Config) ->
 %% delay_send
 %%
 
-%% F-10: with delay_send the data follows at once and in order.
+%% With delay_send the data follows at once and in order.
 delayed_send_arrives(_Config) ->
     do_with_stuck([{delay_send, true}], fun(S, P) ->
         [ok = gen_tcp:send(S, [C]) || C <- "abcdef"],
@@ -547,7 +547,7 @@ delayed_send_arrives(_Config) ->
         Data = do_read(P, ?MEGABYTE)
     end).
 
-%% F-10: close still delivers it.
+%% Close still delivers it.
 delayed_send_before_close_arrives(_Config) ->
     do_with_stuck([{delay_send, true}], fun(S, P) ->
         ok = gen_tcp:send(S, "last words"),
@@ -555,7 +555,7 @@ delayed_send_before_close_arrives(_Config) ->
         {<<"last words">>, closed} = tcp_pairs:peer_recv_all(P)
     end).
 
-%% F-10: a failure shows in the next send, after that the socket is not
+%% A failure shows in the next send, after that the socket is not
 %% connected.
 delayed_send_fails_later(_Config) ->
     do_with_stuck([{delay_send, true}], fun(S, P) ->
@@ -570,7 +570,7 @@ delayed_send_fails_later(_Config) ->
 %% A sender waits and the connection ends
 %%
 
-%% F-12: the peer resets: closed.
+%% The peer resets: closed.
 blocked_sender_when_peer_resets(_Config) ->
     do_with_stuck([], fun(S, P) ->
         _ = do_fill(S),
@@ -580,7 +580,7 @@ blocked_sender_when_peer_resets(_Config) ->
         {error, enotconn} = gen_tcp:send(S, "x")
     end).
 
-%% F-12: econnreset with show_econnreset.
+%% Econnreset with show_econnreset.
 blocked_sender_when_peer_resets_shown(_Config) ->
     do_with_stuck([{show_econnreset, true}], fun(S, P) ->
         _ = do_fill(S),
@@ -590,7 +590,7 @@ blocked_sender_when_peer_resets_shown(_Config) ->
         {error, enotconn} = gen_tcp:send(S, "x")
     end).
 
-%% F-12: an armed owner gets its messages as well.
+%% An armed owner gets its messages as well.
 blocked_sender_when_peer_resets_armed(_Config) ->
     do_with_stuck([{active, true}], fun(S, P) ->
         _ = do_fill(S),
@@ -610,7 +610,7 @@ blocked_sender_when_peer_resets_armed(_Config) ->
         [] = tcp_pairs:flush()
     end).
 
-%% F-12, 1.2: the reset that a blocked sender saw is seen once by recv too.
+%% The reset that a blocked sender saw is seen once by recv too.
 recv_after_reset_of_blocked_sender(_Config) ->
     [do_with_stuck([{show_econnreset, Show}], fun(S, P) ->
          _ = do_fill(S),
@@ -621,7 +621,7 @@ recv_after_reset_of_blocked_sender(_Config) ->
          {error, enotconn} = gen_tcp:recv(S, 0, 1000)
      end) || {Show, Reason} <- [{false, closed}, {true, econnreset}]].
 
-%% F-4, T-29: a suspended sender is released too.
+%% A suspended sender is released too.
 suspended_sender_when_peer_resets(_Config) ->
     do_with_stuck([], fun(S, P) ->
         _ = do_fill(S),
@@ -633,7 +633,7 @@ suspended_sender_when_peer_resets(_Config) ->
         {error, _} = do_result(Suspended)
     end).
 
-%% F-13, T-12: recv sees the end of the stream: the queue is dropped, the peer
+%% recv sees the end of the stream: the queue is dropped, the peer
 %% gets what the kernel had.
 end_of_stream_drops_queue(_Config) ->
     do_with_stuck([], fun(S, P) ->
@@ -645,7 +645,7 @@ end_of_stream_drops_queue(_Config) ->
         {Got, _} = split_binary(Filled, byte_size(Got))
     end).
 
-%% F-13: the same when an armed socket sees it.
+%% The same when an armed socket sees it.
 end_of_stream_drops_queue_armed(_Config) ->
     do_with_stuck([{active, true}], fun(S, P) ->
         Filled = do_fill(S),
@@ -656,7 +656,7 @@ end_of_stream_drops_queue_armed(_Config) ->
         {Got, _} = split_binary(Filled, byte_size(Got))
     end).
 
-%% F-13: a blocked sender gets closed.
+%% A blocked sender gets closed.
 end_of_stream_releases_blocked_sender(_Config) ->
     do_with_stuck([], fun(S, P) ->
         _ = do_fill(S),
@@ -666,7 +666,7 @@ end_of_stream_releases_blocked_sender(_Config) ->
         {error, closed} = do_result(Sender)
     end).
 
-%% F-13: with `exit_on_close' false the queue is kept and everything is
+%% With `exit_on_close' false the queue is kept and everything is
 %% delivered, passive and armed.
 end_of_stream_keeps_queue_without_exit_on_close(_Config) ->
     do_with_stuck([{exit_on_close, false}], fun(S, P) ->
@@ -686,7 +686,7 @@ end_of_stream_keeps_queue_without_exit_on_close(_Config) ->
         <<"more">> = do_read(P, 4)
     end).
 
-%% T-29: a blocked sender is released with closed there too, although the
+%% A blocked sender is released with closed there too, although the
 %% socket goes on.
 end_of_stream_releases_sender_without_exit_on_close(_Config) ->
     do_with_stuck([{exit_on_close, false}], fun(S, P) ->
@@ -698,7 +698,7 @@ end_of_stream_releases_sender_without_exit_on_close(_Config) ->
         {ok, _} = inet:peername(S)
     end).
 
-%% F-14, T-29: another process closes and drops the queue: the blocked sender
+%% Another process closes and drops the queue: the blocked sender
 %% gets closed, on OTP 25 only after up to five seconds, later at once.
 blocked_sender_when_another_closes(_Config) ->
     do_with_stuck([{linger, {true, 0}}], fun(S, _P) ->
@@ -708,7 +708,7 @@ blocked_sender_when_another_closes(_Config) ->
         {error, closed} = do_result(Sender)
     end).
 
-%% O-3, T-29: the owner dies: the blocked sender gets closed, the peer gets
+%% The owner dies: the blocked sender gets closed, the peer gets
 %% everything that was queued.
 blocked_sender_when_owner_dies(_Config) ->
     L = tcp_pairs:peer_listen(#{rcvbuf => 65536}),

@@ -43,7 +43,7 @@ cases() ->
 %% line
 %%
 
-%% 4.1 line: a packet is a line with its delimiter; CR stays, empty lines count.
+%% A packet is a line with its delimiter; CR stays, empty lines count.
 lines_passive(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}]),
     tcp_pairs:peer_send(Peer, <<"one\ntwo\r\n\n\r\nfi", 0, "ve\n">>),
@@ -52,7 +52,7 @@ lines_passive(_) ->
                  do_recv(S, 5) ++ [gen_tcp:recv(S, 0, 0)]),
     do_close([S], [Peer]).
 
-%% 4.1 line, 2.1: one message a line, through an accepted socket.
+%% One message a line, through an accepted socket.
 lines_armed(_) ->
     {S, Peer} = tcp_pairs:accept_from_peer([{packet, line}, {active, true}]),
     tcp_pairs:peer_send(Peer, <<"one\ntwo\r\n\nrest">>),
@@ -63,7 +63,7 @@ lines_armed(_) ->
     do_close([S], [Peer]),
     ?assertEqual([], tcp_pairs:flush()).
 
-%% N-2, N-5, B-1: once and counts count lines.
+%% Once and counts count lines.
 lines_once_and_counted(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}]),
     tcp_pairs:peer_send(Peer, <<"1\n2\n3\n4\n">>),
@@ -75,14 +75,14 @@ lines_once_and_counted(_) ->
     ?assertEqual({ok, <<"4\n">>}, gen_tcp:recv(S, 0, 5000)),
     do_close([S], [Peer]).
 
-%% D-8: an incomplete line waits, whatever times out meanwhile.
+%% An incomplete line waits, whatever times out meanwhile.
 lines_byte_by_byte(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}]),
     do_byte_by_byte(S, Peer, <<"abc\r\n">>, 0),
     ?assertEqual({ok, <<"abc\r\n">>}, gen_tcp:recv(S, 0, 5000)),
     do_close([S], [Peer]).
 
-%% 2.1: lines come as lists or with a header like other data.
+%% Lines come as lists or with a header like other data.
 line_forms(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}, list]),
     tcp_pairs:peer_send(Peer, <<"one\ntwo\nthree\n">>),
@@ -93,7 +93,7 @@ line_forms(_) ->
     ?assertEqual([{tcp, S, [$t, $h | <<"ree\n">>]}], do_messages(1)),
     do_close([S], [Peer]).
 
-%% P-1: a line longer than buffer is cut into pieces of buffer bytes; the last has the delimiter.
+%% A line longer than buffer is cut into pieces of buffer bytes; the last has the delimiter.
 line_cut_at_buffer(_) ->
     Line = do_line(2001),
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}]),
@@ -106,7 +106,7 @@ line_cut_at_buffer(_) ->
                   {ok, <<"xy\n">>}], do_recv(S2, 4)),
     do_close([S2], [Peer2]).
 
-%% P-1: each piece is a message of its own and counts.
+%% Each piece is a message of its own and counts.
 line_cut_at_buffer_armed(_) ->
     {S, Peer} = tcp_pairs:accept_from_peer([{packet, line}, {buffer, 10}, {active, 2}]),
     tcp_pairs:peer_send(Peer, <<"0123456789abcdefghijABC\n">>),
@@ -115,14 +115,14 @@ line_cut_at_buffer_armed(_) ->
     ?assertEqual({ok, <<"ABC\n">>}, gen_tcp:recv(S, 0, 5000)),
     do_close([S], [Peer]).
 
-%% P-1: a line of exactly buffer bytes is not cut; one byte more leaves the delimiter alone.
+%% A line of exactly buffer bytes is not cut; one byte more leaves the delimiter alone.
 line_of_exactly_buffer_bytes(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}]),
     tcp_pairs:peer_send(Peer, [do_line(1460), do_line(1461), do_line(1459)]),
     ?assertEqual([1460, 1460, 1, 1459], do_sizes(do_recv(S, 4))),
     do_close([S], [Peer]).
 
-%% P-1: a piece is handed out as soon as buffer bytes are here, delimiter or not.
+%% A piece is handed out as soon as buffer bytes are here, delimiter or not.
 line_cut_without_delimiter(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}, {buffer, 10}]),
     tcp_pairs:peer_send(Peer, <<"0123456789abc">>),
@@ -133,7 +133,7 @@ line_cut_without_delimiter(_) ->
     ?assertEqual({ok, <<"abc\n">>}, gen_tcp:recv(S, 0, 5000)),
     do_close([S], [Peer]).
 
-%% P-2: recbuf raises buffer and with it the length of a line.
+%% recbuf raises buffer and with it the length of a line.
 line_recbuf_raises_the_cut(_) ->
     Line = do_line(2001),
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}, {recbuf, 3000}]),
@@ -145,14 +145,14 @@ line_recbuf_raises_the_cut(_) ->
     ?assertEqual({ok, Line}, gen_tcp:recv(S2, 0, 5000)),
     do_close([S2], [Peer2]).
 
-%% P-2: packet_size alone does not lift the cut at buffer.
+%% packet_size alone does not lift the cut at buffer.
 line_packet_size_does_not_lift_the_cut(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}, {packet_size, 5000}]),
     tcp_pairs:peer_send(Peer, do_line(2001)),
     ?assertEqual([1460, 541], do_sizes(do_recv(S, 2))),
     do_close([S], [Peer]).
 
-%% P-3: a packet_size below buffer is the limit, delimiter included.
+%% A packet_size below buffer is the limit, delimiter included.
 line_packet_size(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}, {packet_size, 10}]),
     tcp_pairs:peer_send(Peer, [do_line(10), do_line(3), do_line(11)]),
@@ -160,7 +160,7 @@ line_packet_size(_) ->
     ?assertEqual([{error, emsgsize}, {error, enotconn}], do_recv(S, 2)),
     do_close([S], [Peer]).
 
-%% P-3: packet_size bytes without a delimiter wait, one more is an error.
+%% packet_size bytes without a delimiter wait, one more is an error.
 line_packet_size_without_delimiter(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}, {packet_size, 10}]),
     tcp_pairs:peer_send(Peer, <<"0123456789">>),
@@ -170,7 +170,7 @@ line_packet_size_without_delimiter(_) ->
     ?assertEqual({error, emsgsize}, gen_tcp:recv(S, 0, 5000)),
     do_close([S], [Peer]).
 
-%% P-3, 4.2: the same as messages.
+%% The same as messages.
 line_too_long_armed(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}, {packet_size, 10}, {active, true}]),
     tcp_pairs:peer_send(Peer, <<"fine\n">>),
@@ -180,7 +180,7 @@ line_too_long_armed(_) ->
     ?assert(tcp_pairs:is_gone(S)),
     do_close([S], [Peer]).
 
-%% P-3, 4.2: with exit_on_close false the rest is thrown away and the next line is read.
+%% With exit_on_close false the rest is thrown away and the next line is read.
 line_too_long_stays_open(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}, {packet_size, 10},
                                            {exit_on_close, false}]),
@@ -191,7 +191,7 @@ line_too_long_stays_open(_) ->
     ?assertEqual({ok, <<"fine\n">>}, gen_tcp:recv(S, 0, 5000)),
     do_close([S], [Peer]).
 
-%% P-4: line_delimiter replaces the newline, newlines are data then.
+%% line_delimiter replaces the newline, newlines are data then.
 line_delimiter_replaces_newline(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}, {line_delimiter, $;}]),
     tcp_pairs:peer_send(Peer, <<"a\nb;;\n\n;">>),
@@ -202,7 +202,7 @@ line_delimiter_replaces_newline(_) ->
     ?assertEqual([{ok, <<"a\n", 0>>}, {ok, <<255, 0>>}], do_recv(S2, 2)),
     do_close([S2], [Peer2]).
 
-%% P-4: a new delimiter applies to what is buffered.
+%% A new delimiter applies to what is buffered.
 line_delimiter_changed(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}]),
     tcp_pairs:peer_send(Peer, <<"a\nb;c\n">>),
@@ -214,7 +214,7 @@ line_delimiter_changed(_) ->
     ?assertEqual({ok, <<"c\n">>}, gen_tcp:recv(S, 0, 5000)),
     do_close([S], [Peer]).
 
-%% P-5: a last line without delimiter is lost at the end of the stream.
+%% A last line without delimiter is lost at the end of the stream.
 last_line_without_delimiter(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}]),
     tcp_pairs:peer_send(Peer, <<"line\nrest">>),
@@ -223,7 +223,7 @@ last_line_without_delimiter(_) ->
     ?assertEqual([{ok, <<"line\n">>}, {error, closed}], do_recv(S, 2)),
     do_close([S], []).
 
-%% P-5: the same as messages.
+%% The same as messages.
 last_line_without_delimiter_armed(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}, {active, true}]),
     tcp_pairs:peer_send(Peer, <<"line\nrest">>),
@@ -239,7 +239,7 @@ last_line_without_delimiter_armed(_) ->
     do_close([S2], []),
     ?assertEqual([], tcp_pairs:flush()).
 
-%% 2.1: lines with deliver port.
+%% Lines with deliver port.
 line_deliver_port(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}, {deliver, port}, {active, true}]),
     tcp_pairs:peer_send(Peer, <<"one\ntwo\n">>),
@@ -250,7 +250,7 @@ line_deliver_port(_) ->
 %% http
 %%
 
-%% H-1, H-2: a request is its start line, its headers and http_eoh; in http and httph strings are
+%% A request is its start line, its headers and http_eoh; in http and httph strings are
 %% lists.
 request_in_strings(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}]),
@@ -262,7 +262,7 @@ request_in_strings(_) ->
                   {ok, http_eoh}], do_recv(S, 4)),
     do_close([S], [Peer]).
 
-%% H-1: in http_bin and httph_bin strings are binaries.
+%% In http_bin and httph_bin strings are binaries.
 request_in_binaries(_) ->
     {S, Peer} = tcp_pairs:accept_from_peer([{packet, http_bin}, list]),
     tcp_pairs:peer_send(Peer, <<"PATCH /x HTTP/1.0\r\nHost: h\r\nX-y: z\r\n\r\n">>),
@@ -272,7 +272,7 @@ request_in_binaries(_) ->
                   {ok, http_eoh}], do_recv(S, 4)),
     do_close([S], [Peer]).
 
-%% H-1: a response.
+%% A response.
 response(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}]),
     tcp_pairs:peer_send(Peer, <<"HTTP/1.1 404 Not Found at all\r\nContent-Length: 0\r\n"
@@ -283,7 +283,7 @@ response(_) ->
                   {ok, http_eoh}], do_recv(S, 4)),
     do_close([S], [Peer]).
 
-%% H-2: httph and httph_bin start with headers and stay with them after http_eoh.
+%% httph and httph_bin start with headers and stay with them after http_eoh.
 headers_only(_) ->
     [begin
          {S, Peer} = tcp_pairs:connect_to_peer([{packet, Type}]),
@@ -295,7 +295,7 @@ headers_only(_) ->
          do_close([S], [Peer])
      end || {Type, String} <- [{httph, fun binary_to_list/1}, {httph_bin, fun(Bin) -> Bin end}]].
 
-%% H-2: after http_eoh a start line is expected again.
+%% After http_eoh a start line is expected again.
 pipelined_requests(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}]),
     tcp_pairs:peer_send(Peer, <<"GET /1 HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -306,7 +306,7 @@ pipelined_requests(_) ->
                   {ok, {http_response, {1, 1}, 200, "OK"}}, {ok, http_eoh}], do_recv(S, 7)),
     do_close([S], [Peer]).
 
-%% H-4: seven methods are atoms, all others strings, case matters.
+%% Seven methods are atoms, all others strings, case matters.
 methods(_) ->
     Methods = ["OPTIONS", "GET", "HEAD", "POST", "PUT", "DELETE", "TRACE",
                "get", "Get", "CONNECT", "PATCH", "X", "M-SEARCH"],
@@ -323,7 +323,7 @@ methods(_) ->
      end || {N, Method} <- lists:zip(lists:seq(1, length(Methods)), Methods)],
     do_close([S], [Peer]).
 
-%% H-4: the forms of a URI.
+%% The forms of a URI.
 uris(_) ->
     Uris = [{"*", '*'},
             {"/", {abs_path, "/"}},
@@ -344,7 +344,7 @@ uris(_) ->
                   end),
     do_close([S], [Peer]).
 
-%% H-11: an IPv6 literal in a URI is understood from OTP 27 on.
+%% An IPv6 literal in a URI is understood from OTP 27 on.
 uri_with_ipv6_literal(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}]),
     Line = <<"GET http://[::1]:80/ HTTP/1.1\r\n">>,
@@ -360,7 +360,7 @@ uri_with_ipv6_literal(_) ->
     end,
     do_close([S], [Peer]).
 
-%% H-5: known fields have a number and an atom, however they are written.
+%% Known fields have a number and an atom, however they are written.
 known_fields(_) ->
     Fields = ["Cache-Control", "Connection", "Date", "Pragma", "Transfer-Encoding", "Upgrade", "Via",
               "Accept", "Accept-Charset", "Accept-Encoding", "Accept-Language", "Authorization",
@@ -384,7 +384,7 @@ known_fields(_) ->
     ?assertEqual({ok, http_eoh}, gen_tcp:recv(S, 0, 5000)),
     do_close([S], [Peer]).
 
-%% H-5: other fields are 0 and the name with each word capitalised, unchanged beyond 50 bytes.
+%% Other fields are 0 and the name with each word capitalised, unchanged beyond 50 bytes.
 unknown_fields(_) ->
     Long50 = lists:duplicate(50, $x),
     Fields = [{"x-foo-bar", "X-Foo-Bar"}, {"X-FOO-BAR", "X-Foo-Bar"}, {"xFOO", "Xfoo"},
@@ -397,7 +397,7 @@ unknown_fields(_) ->
                     end),
     do_close([S], [Peer]).
 
-%% H-5: every item equals what erlang:decode_packet/3 makes of the same bytes.
+%% Every item equals what erlang:decode_packet/3 makes of the same bytes.
 every_item_is_decode_packet(_) ->
     Text = <<"POST /form HTTP/1.1\r\nHost:example\r\nCookie:\ta=b; c=d \r\nx-A:\r\n"
              "Content-Type: text/plain;\r\n charset=utf-8\r\nEmpty:   \r\n\r\n"
@@ -426,7 +426,7 @@ do_decode_all(Start, Type, Text) ->
            end,
     [Item | do_decode_all(Start, Next, Rest)].
 
-%% H-6: blanks in front of a value are dropped, blanks behind it stay.
+%% Blanks in front of a value are dropped, blanks behind it stay.
 header_values(_) ->
     Values = [{"a:b", "b"}, {"a: b", "b"}, {"a:  \t b", "b"}, {"a: b  ", "b  "}, {"a: b c ", "b c "},
               {"a:", ""}, {"a: ", ""}, {"a: b:c", "b:c"}],
@@ -437,7 +437,7 @@ header_values(_) ->
                     end),
     do_close([S], [Peer]).
 
-%% H-6: a folded header is one item; the line end and the blanks stay inside.
+%% A folded header is one item; the line end and the blanks stay inside.
 folded_header(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, httph}]),
     tcp_pairs:peer_send(Peer, <<"X-A: one\r\n  two\r\n\tthree\r\nHost: h\r\n\r\n">>),
@@ -446,7 +446,7 @@ folded_header(_) ->
                   {ok, http_eoh}], do_recv(S, 3)),
     do_close([S], [Peer]).
 
-%% H-7: a header waits for the byte behind its newline, which may fold it.
+%% A header waits for the byte behind its newline, which may fold it.
 header_waits_for_the_next_byte(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}]),
     tcp_pairs:peer_send(Peer, <<"GET / HTTP/1.1\r\nHost: a\r\n">>),
@@ -463,14 +463,14 @@ header_waits_for_the_next_byte(_) ->
     ?assertEqual([{ok, {http_header, 0, "X", "X", "b"}}, {ok, http_eoh}], do_recv(S, 2)),
     do_close([S], [Peer]).
 
-%% H-8: a request without a version is one of HTTP/0.9.
+%% A request without a version is one of HTTP/0.9.
 request_without_version(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}]),
     tcp_pairs:peer_send(Peer, <<"GET /old\r\n">>),
     ?assertEqual([{ok, {http_request, 'GET', {abs_path, "/old"}, {0, 9}}}], do_recv(S, 1)),
     do_close([S], [Peer]).
 
-%% H-8: a response without a phrase has an empty one.
+%% A response without a phrase has an empty one.
 response_without_phrase(_) ->
     [begin
          {S, Peer} = tcp_pairs:connect_to_peer([{packet, Type}]),
@@ -479,7 +479,7 @@ response_without_phrase(_) ->
          do_close([S], [Peer])
      end || {Type, Phrase} <- [{http, []}, {http_bin, <<>>}]].
 
-%% H-8: bare newlines end lines too.
+%% Bare newlines end lines too.
 bare_newlines(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}]),
     tcp_pairs:peer_send(Peer, <<"GET / HTTP/1.1\nHost: a\nX: b\n c\n\nHTTP/1.0 204 No\n\n">>),
@@ -489,7 +489,7 @@ bare_newlines(_) ->
                   {ok, {http_response, {1, 0}, 204, "No"}}, {ok, http_eoh}], do_recv(S, 6)),
     do_close([S], [Peer]).
 
-%% H-1, D-8: items may arrive in any pieces.
+%% Items may arrive in any pieces.
 http_byte_by_byte(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}]),
     do_byte_by_byte(S, Peer, <<"GET / HTTP/1.1\r\n">>, 0),
@@ -500,7 +500,7 @@ http_byte_by_byte(_) ->
     ?assertEqual([{ok, http_eoh}], do_recv(S, 1)),
     do_close([S], [Peer]).
 
-%% H-9: a line that is no start line is an http_error with its line end; the next line is parsed in
+%% A line that is no start line is an http_error with its line end; the next line is parsed in
 %% the same state.
 unparsable_lines(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}]),
@@ -514,7 +514,7 @@ unparsable_lines(_) ->
                   {http, S, {http_request, 'GET', {abs_path, <<"/2">>}, {1, 1}}}], do_messages(2)),
     do_close([S], [Peer]).
 
-%% H-9: the same among headers.
+%% The same among headers.
 unparsable_header(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}]),
     tcp_pairs:peer_send(Peer, <<"GET / HTTP/1.1\r\nno colon\r\nblank : b\r\nHost: a\r\n\r\n">>),
@@ -523,14 +523,14 @@ unparsable_header(_) ->
                   {ok, {http_header, 14, 'Host', "Host", "a"}}, {ok, http_eoh}], do_recv(S, 5)),
     do_close([S], [Peer]).
 
-%% H-10: without packet_size a line may be as long as buffer; a header needs one byte more, which
-%% tells whether it is folded (H-7).
+%% Without packet_size a line may be as long as buffer; a header needs one byte more, which
+%% tells whether it is folded.
 http_line_limit_is_buffer(_) ->
     do_check_limit([{packet, http}], do_request(1460), do_request(1461)),
     do_check_limit([{packet, httph}], do_header(1459), do_header(1460)),
     do_check_limit([{packet, http}, {buffer, 200}], do_request(200), do_request(201)).
 
-%% H-10: with packet_size that is the limit, of a header with its folded lines too.
+%% With packet_size that is the limit, of a header with its folded lines too.
 http_line_limit_is_packet_size(_) ->
     Limit = {packet_size, 100},
     do_check_limit([{packet, http}, Limit], do_request(100), do_request(101)),
@@ -550,7 +550,7 @@ do_check_limit(Opts, Good, Bad) ->
                  {Opts, iolist_size(Bad), do_recv(S, 2)}),
     do_close([S], [Peer]).
 
-%% H-10: as many bytes as the limit without a line end are an error, one less waits.
+%% As many bytes as the limit without a line end are an error, one less waits.
 http_limit_without_line_end(_) ->
     [begin
          {S, Peer} = tcp_pairs:connect_to_peer([{packet, http} | Opts]),
@@ -562,7 +562,7 @@ http_limit_without_line_end(_) ->
          do_close([S], [Peer])
      end || {Opts, Limit} <- [{[], 1460}, {[{buffer, 200}], 200}, {[{packet_size, 100}], 100}]].
 
-%% H-10: packet_size or buffer lift the default limit.
+%% packet_size or buffer lift the default limit.
 http_limit_lifted(_) ->
     [begin
          {S, Peer} = tcp_pairs:connect_to_peer([{packet, http_bin} | Opts]),
@@ -571,7 +571,7 @@ http_limit_lifted(_) ->
          do_close([S], [Peer])
      end || Opts <- [[{packet_size, 5000}], [{buffer, 5000}], [{recbuf, 5000}]]].
 
-%% H-10, 4.2: the same as messages.
+%% The same as messages.
 http_too_long_armed(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}, {packet_size, 100}, {active, true}]),
     tcp_pairs:peer_send(Peer, do_request(101)),
@@ -579,7 +579,7 @@ http_too_long_armed(_) ->
     ?assert(tcp_pairs:is_gone(S)),
     do_close([S], [Peer]).
 
-%% H-10, 4.2: with exit_on_close false the connection goes on.
+%% With exit_on_close false the connection goes on.
 http_too_long_stays_open(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}, {packet_size, 100},
                                            {exit_on_close, false}]),
@@ -590,7 +590,7 @@ http_too_long_stays_open(_) ->
     ?assertMatch([{ok, {http_request, 'GET', _, _}}], do_recv(S, 1)),
     do_close([S], [Peer]).
 
-%% H-1, 2.1: armed, items come as {http, Socket, Item}, also from the other three types.
+%% Armed, items come as {http, Socket, Item}, also from the other three types.
 http_messages(_) ->
     {S, Peer} = tcp_pairs:accept_from_peer([{packet, http}, {active, true}]),
     tcp_pairs:peer_send(Peer, <<"GET / HTTP/1.1\r\nHost: a\r\n\r\n">>),
@@ -612,7 +612,7 @@ http_messages(_) ->
     do_close([S], [Peer]),
     ?assertEqual([], tcp_pairs:flush()).
 
-%% N-2, N-5: once and counts count items.
+%% Once and counts count items.
 http_once_and_counted(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}]),
     Text = <<"GET / HTTP/1.1\r\nHost: a\r\nX: b\r\n\r\n">>,
@@ -626,7 +626,7 @@ http_once_and_counted(_) ->
     ?assertEqual({ok, http_eoh}, gen_tcp:recv(S, 0, 5000)),
     do_close([S], [Peer]).
 
-%% H-1: mode and header do not matter.
+%% mode and header do not matter.
 http_ignores_mode_and_header(_) ->
     [begin
          {S, Peer} = tcp_pairs:connect_to_peer([{packet, Type}, {header, 3}, {mode, Mode}]),
@@ -636,7 +636,7 @@ http_ignores_mode_and_header(_) ->
      end || {Type, Method, Path} <- [{http, "PATCH", "/x"}, {http_bin, <<"PATCH">>, <<"/x">>}],
             Mode <- [list, binary]].
 
-%% H-3: the parser remembers that it is among headers while other types are used.
+%% The parser remembers that it is among headers while other types are used.
 http_state_survives_type_changes(_) ->
     [begin
          {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}]),
@@ -652,7 +652,7 @@ http_state_survives_type_changes(_) ->
          do_close([S], [Peer])
      end || {Type, Length} <- [{line, 0}, {raw, 10}]].
 
-%% H-3: from httph to http before the end of headers there are still headers.
+%% From httph to http before the end of headers there are still headers.
 httph_to_http_continues_headers(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, httph}]),
     tcp_pairs:peer_send(Peer, <<"Host: a\r\nHost: b\r\n\r\nGET / HTTP/1.1\r\n">>),
@@ -662,7 +662,7 @@ httph_to_http_continues_headers(_) ->
                   {ok, {http_request, 'GET', _, _}}], do_recv(S, 3)),
     do_close([S], [Peer]).
 
-%% H-3, T-20: each accepted socket starts with a start line.
+%% Each accepted socket starts with a start line.
 http_state_is_not_inherited(_) ->
     {L, Port} = tcp_pairs:listen([{packet, http}]),
     [begin
@@ -674,7 +674,7 @@ http_state_is_not_inherited(_) ->
      end || _ <- [1, 2]],
     do_close([L], []).
 
-%% Q-2: the body that was read along with the headers comes out of raw.
+%% The body that was read along with the headers comes out of raw.
 body_behind_headers(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, http_bin}]),
     tcp_pairs:peer_send(Peer, <<"POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\nbodyGET / HTTP/1.1\r\n">>),
@@ -686,7 +686,7 @@ body_behind_headers(_) ->
     ?assertMatch([{ok, {http_request, 'GET', _, _}}], do_recv(S, 1)),
     do_close([S], [Peer]).
 
-%% Q-2: the same with once, and a length-prefixed packet behind a line.
+%% The same with once, and a length-prefixed packet behind a line.
 body_behind_headers_armed(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}]),
     tcp_pairs:peer_send(Peer, <<"hello\n", 3:16, "abcrest">>),
@@ -698,7 +698,7 @@ body_behind_headers_armed(_) ->
     ?assertEqual([{tcp, S, <<"rest">>}], do_messages(1)),
     do_close([S], [Peer]).
 
-%% H-7, D-10: a header that waits for its next byte is lost at the end of the stream.
+%% A header that waits for its next byte is lost at the end of the stream.
 http_at_eof(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}]),
     tcp_pairs:peer_send(Peer, <<"GET / HTTP/1.1\r\nHost: a\r\n">>),
@@ -712,7 +712,7 @@ http_at_eof(_) ->
     ?assertMatch([{http, S2, {http_request, 'GET', _, _}}, {tcp_closed, S2}], do_messages(2)),
     do_close([S2], []).
 
-%% 2.1: with deliver port nothing is parsed: the lines come as they are, folded ones apart.
+%% With deliver port nothing is parsed: the lines come as they are, folded ones apart.
 http_deliver_port(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}, {deliver, port}, {active, true}]),
     tcp_pairs:peer_send(Peer, <<"GET / HTTP/1.1\r\nX: a\r\n b\r\n\r\n">>),
@@ -720,7 +720,7 @@ http_deliver_port(_) ->
                   {S, {data, <<" b\r\n">>}}, {S, {data, <<"\r\n">>}}], do_messages(4)),
     do_close([S], [Peer]).
 
-%% H-3: http and http_bin can alternate within one request.
+%% http and http_bin can alternate within one request.
 http_switched_between_forms(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}]),
     tcp_pairs:peer_send(Peer, <<"GET /a HTTP/1.1\r\nX: a\r\nY: b\r\n\r\n">>),
@@ -735,21 +735,21 @@ http_switched_between_forms(_) ->
 %% ssl_tls
 %%
 
-%% Q-1: recv returns the record in parts, with the socket inside.
+%% recv returns the record in parts, with the socket inside.
 tls_record_passive(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, ssl_tls}]),
     tcp_pairs:peer_send(Peer, <<22, 3, 1, 5:16, "hello">>),
     ?assertEqual({ok, {ssl_tls, S, 22, {3, 1}, <<"hello">>}}, gen_tcp:recv(S, 0, 5000)),
     do_close([S], [Peer]).
 
-%% Q-1, 2.1: armed, the message is the tuple itself.
+%% Armed, the message is the tuple itself.
 tls_record_armed(_) ->
     {S, Peer} = tcp_pairs:accept_from_peer([{packet, ssl_tls}, {active, true}]),
     tcp_pairs:peer_send(Peer, <<23, 3, 3, 3:16, "abc">>),
     ?assertEqual([{ssl_tls, S, 23, {3, 3}, <<"abc">>}], do_messages(1)),
     do_close([S], [Peer]).
 
-%% 4.1 ssl_tls: records of any type and version, empty ones and large ones.
+%% Records of any type and version, empty ones and large ones.
 tls_records_in_a_row(_) ->
     Records = [{20, {3, 1}, <<1>>}, {21, {3, 3}, <<2, 40>>}, {23, {3, 3}, <<>>},
                {0, {0, 0}, <<"x">>}, {24, {254, 253}, <<"y">>},
@@ -761,14 +761,14 @@ tls_records_in_a_row(_) ->
      || {Type, Version, Body} <- Records],
     do_close([S], [Peer]).
 
-%% D-8: a record may arrive in any pieces.
+%% A record may arrive in any pieces.
 tls_record_byte_by_byte(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, ssl_tls}]),
     do_byte_by_byte(S, Peer, <<22, 3, 1, 4:16, "abcd">>, 0),
     ?assertEqual({ok, {ssl_tls, S, 22, {3, 1}, <<"abcd">>}}, gen_tcp:recv(S, 0, 5000)),
     do_close([S], [Peer]).
 
-%% 4.1 ssl_tls: packet_size limits the body.
+%% ssl_tls: packet_size limits the body.
 tls_packet_size(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, ssl_tls}, {packet_size, 4}]),
     tcp_pairs:peer_send(Peer, <<22, 3, 1, 4:16, "abcd", 22, 3, 1, 5:16, "abcde">>),
@@ -776,7 +776,7 @@ tls_packet_size(_) ->
     ?assertEqual({error, emsgsize}, gen_tcp:recv(S, 0, 5000)),
     do_close([S], [Peer]).
 
-%% Q-1: an SSLv2 hello becomes a handshake record with a header of its own.
+%% An SSLv2 hello becomes a handshake record with a header of its own.
 tls_sslv2_hello(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, ssl_tls}]),
     Rest = <<0, 3, 0, 0, 0, 16, 1, 0, 128, "challenge-bytes">>,
@@ -788,7 +788,7 @@ tls_sslv2_hello(_) ->
     ?assertEqual([Expected], do_messages(1)),
     do_close([S], [Peer]).
 
-%% Q-1: mode and header do not matter.
+%% mode and header do not matter.
 tls_is_always_binary(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, ssl_tls}, list, {header, 2}]),
     tcp_pairs:peer_send(Peer, <<22, 3, 1, 2:16, "ab", 22, 3, 1, 2:16, "cd">>),
@@ -797,7 +797,7 @@ tls_is_always_binary(_) ->
     ?assertEqual({ok, {ssl_tls, S, 22, {3, 1}, <<"cd">>}}, gen_tcp:recv(S, 0, 5000)),
     do_close([S], [Peer]).
 
-%% N-2, N-5: once and counts count records.
+%% Once and counts count records.
 tls_once_and_counted(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, ssl_tls}]),
     tcp_pairs:peer_send(Peer, [<<22, 3, 1, 1:16, N>> || N <- "abcd"]),
@@ -809,7 +809,7 @@ tls_once_and_counted(_) ->
                   {tcp_passive, S}], do_messages(3)),
     do_close([S], [Peer]).
 
-%% 2.1: with deliver port the records come as they are.
+%% With deliver port the records come as they are.
 tls_deliver_port(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, ssl_tls}, {deliver, port}, {active, true}]),
     tcp_pairs:peer_send(Peer, <<22, 3, 1, 2:16, "ab", 23, 3, 1, 1:16, "c">>),
@@ -817,7 +817,7 @@ tls_deliver_port(_) ->
                  do_messages(2)),
     do_close([S], [Peer]).
 
-%% Q-2: bytes behind a record come out of raw.
+%% Bytes behind a record come out of raw.
 tls_then_raw(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, ssl_tls}]),
     tcp_pairs:peer_send(Peer, <<21, 3, 3, 2:16, 1, 0, "plain">>),

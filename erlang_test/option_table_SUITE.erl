@@ -144,7 +144,7 @@ do_new_rows() ->
 %% Defaults
 %%
 
-%% 3.2 default: the options that shape what is delivered (active, mode, packet, ...).
+%% Defaults: the options that shape what is delivered (active, mode, packet, ...).
 delivery_defaults(_) ->
     do_check_defaults(delivery),
     %% What tcp_pairs overrides.
@@ -156,16 +156,16 @@ delivery_defaults(_) ->
     do_close([S, L]),
     tcp_pairs:peer_close(Peer).
 
-%% 3.2 default: exit_on_close, show_econnreset, send_timeout_close, linger.
+%% Defaults: exit_on_close, show_econnreset, send_timeout_close, linger.
 closing_defaults(_) -> do_check_defaults(closing).
 
-%% 3.2 default: send_timeout, delay_send and the watermarks.
+%% Defaults: send_timeout, delay_send and the watermarks.
 sending_defaults(_) -> do_check_defaults(sending).
 
-%% 3.2 default: keepalive, nodelay, reuseaddr, priority.
+%% Defaults: keepalive, nodelay, reuseaddr, priority.
 kernel_defaults(_) -> do_check_defaults(kernel).
 
-%% 3.2 default: tos, ttl, recvtos, recvttl.
+%% Defaults: tos, ttl, recvtos, recvttl.
 ipv4_defaults(_) -> do_check_defaults(ipv4).
 
 do_check_defaults(Theme) ->
@@ -184,19 +184,19 @@ do_check_defaults(Theme) ->
 %% Domains
 %%
 
-%% 3.2 domain, S, G: setopts takes the whole domain on connected and listening sockets.
+%% setopts takes the whole domain, and getopts shows it, on connected and listening sockets.
 delivery_in_setopts(_) -> do_check_setopts(delivery).
 
-%% 3.2 domain, S, G: the same for exit_on_close, show_econnreset, send_timeout_close, linger.
+%% In setopts: the same for exit_on_close, show_econnreset, send_timeout_close, linger.
 closing_in_setopts(_) -> do_check_setopts(closing).
 
-%% 3.2 domain, S, G: the same for send_timeout, delay_send and the watermarks.
+%% In setopts: the same for send_timeout, delay_send and the watermarks.
 sending_in_setopts(_) -> do_check_setopts(sending).
 
-%% 3.2 domain, S, G: the same for keepalive, nodelay, reuseaddr, priority, recbuf, sndbuf.
+%% In setopts: the same for keepalive, nodelay, reuseaddr, priority, recbuf, sndbuf.
 kernel_in_setopts(_) -> do_check_setopts(kernel).
 
-%% 3.2 domain, S, G: the same for tos, ttl, recvtos, recvttl.
+%% In setopts: the same for tos, ttl, recvtos, recvttl.
 ipv4_in_setopts(_) -> do_check_setopts(ipv4).
 
 do_check_setopts(Theme) ->
@@ -214,19 +214,19 @@ do_check_setopts_row(#{name := Name} = Row) ->
          tcp_pairs:peer_close(Peer)
      end || {Value, ReadBack} <- do_domain(Row)].
 
-%% 3.2 domain, C: the option list of connect takes the whole domain.
+%% The option list of connect takes the whole domain.
 delivery_in_connect(_) -> do_check_connect(delivery).
 
-%% 3.2 domain, C: the same for exit_on_close, show_econnreset, send_timeout_close, linger.
+%% In connect: the same for exit_on_close, show_econnreset, send_timeout_close, linger.
 closing_in_connect(_) -> do_check_connect(closing).
 
-%% 3.2 domain, C: the same for send_timeout, delay_send and the watermarks.
+%% In connect: the same for send_timeout, delay_send and the watermarks.
 sending_in_connect(_) -> do_check_connect(sending).
 
-%% 3.2 domain, C: the same for keepalive, nodelay, reuseaddr, priority, recbuf, sndbuf.
+%% In connect: the same for keepalive, nodelay, reuseaddr, priority, recbuf, sndbuf.
 kernel_in_connect(_) -> do_check_connect(kernel).
 
-%% 3.2 domain, C: the same for tos, ttl, recvtos, recvttl.
+%% In connect: the same for tos, ttl, recvtos, recvttl.
 ipv4_in_connect(_) -> do_check_connect(ipv4).
 
 do_check_connect(Theme) ->
@@ -240,20 +240,20 @@ do_check_connect_row(#{name := Name} = Row) ->
          tcp_pairs:peer_close(Peer)
      end || {Value, ReadBack} <- do_domain(Row)].
 
-%% 3.2 domain, L, inh: the option list of listen takes the whole domain and accepted sockets
+%% The option list of listen takes the whole domain and accepted sockets
 %% have the listener's values.
 delivery_inherited(_) -> do_check_inherited(delivery).
 
-%% 3.2 L, inh: the same for exit_on_close, show_econnreset, send_timeout_close, linger.
+%% In listen, inherited: the same for exit_on_close, show_econnreset, send_timeout_close, linger.
 closing_inherited(_) -> do_check_inherited(closing).
 
-%% 3.2 L, inh: the same for send_timeout, delay_send and the watermarks.
+%% In listen, inherited: the same for send_timeout, delay_send and the watermarks.
 sending_inherited(_) -> do_check_inherited(sending).
 
-%% 3.2 L, inh: the same for keepalive, nodelay, reuseaddr, priority, recbuf, sndbuf.
+%% In listen, inherited: the same for keepalive, nodelay, reuseaddr, priority, recbuf, sndbuf.
 kernel_inherited(_) -> do_check_inherited(kernel).
 
-%% 3.2 L, inh: the same for tos, ttl, recvtos, recvttl.
+%% In listen, inherited: the same for tos, ttl, recvtos, recvttl.
 ipv4_inherited(_) -> do_check_inherited(ipv4).
 
 do_check_inherited(Theme) ->
@@ -275,19 +275,19 @@ do_check_inherited_row(#{name := Name} = Row) ->
 %% Bad types
 %%
 
-%% 3.2 bad type: exit(badarg) from connect and listen, einval from setopts, value untouched.
+%% A bad type: exit(badarg) from connect and listen, einval from setopts, value untouched.
 delivery_bad_types(_) -> do_check_bad_types(delivery).
 
-%% 3.2 bad type: the same for exit_on_close, show_econnreset, send_timeout_close, linger.
+%% Bad types: the same for exit_on_close, show_econnreset, send_timeout_close, linger.
 closing_bad_types(_) -> do_check_bad_types(closing).
 
-%% 3.2 bad type: the same for send_timeout, delay_send and the watermarks.
+%% Bad types: the same for send_timeout, delay_send and the watermarks.
 sending_bad_types(_) -> do_check_bad_types(sending).
 
-%% 3.2 bad type: the same for keepalive, nodelay, reuseaddr, priority, recbuf, sndbuf.
+%% Bad types: the same for keepalive, nodelay, reuseaddr, priority, recbuf, sndbuf.
 kernel_bad_types(_) -> do_check_bad_types(kernel).
 
-%% 3.2 bad type: the same for tos, ttl, recvtos, recvttl.
+%% Bad types: the same for tos, ttl, recvtos, recvttl.
 ipv4_bad_types(_) -> do_check_bad_types(ipv4).
 
 do_check_bad_types(Theme) ->
@@ -311,7 +311,7 @@ do_check_bad_types_row(#{name := Name, bad := Bad}) ->
 %% Names and lists
 %%
 
-%% 3.2 marks [27]: read_ahead, reuseport, reuseport_lb and exclusiveaddruse are ordinary options
+%% From OTP 27 on read_ahead, reuseport, reuseport_lb and exclusiveaddruse are ordinary options
 %% from OTP 27 on and unknown to OTP 25; non_block_send is one of setopts and getopts only.
 release_27_options(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
@@ -348,7 +348,7 @@ release_27_options(_) ->
     do_close([S]),
     tcp_pairs:peer_close(Peer).
 
-%% 3.2 read_ahead [27]: without it the bytes behind a packet stay in the kernel.
+%% read_ahead (OTP 27): without it the bytes behind a packet stay in the kernel.
 read_ahead_leaves_bytes_in_the_kernel(_) ->
     case do_release() of
         Release when Release >= 27 ->
@@ -378,7 +378,7 @@ do_unread(S) ->
     {match, [Unread]} = re:run(Table, Line, [{capture, all_but_first, binary}]),
     binary_to_integer(Unread, 16).
 
-%% 3.2 reuseport [27]: one kernel flag under two names, and two listeners on one port.
+%% reuseport (OTP 27): one kernel flag under two names, and two listeners on one port.
 reuseport_shares_a_port(_) ->
     case do_release() of
         Release when Release >= 27 ->
@@ -396,7 +396,7 @@ reuseport_shares_a_port(_) ->
             do_close([L])
     end.
 
-%% R-5, 3.2 C: names that are no connect options are exit(badarg), and nobody is connected to.
+%% Names that are no connect options are exit(badarg), and nobody is connected to.
 names_refused_by_connect(_) ->
     Refused = [{backlog, 5}, {ipv6_v6only, true}, {nopush, true}, {dontroute, true},
                {pktoptions, []}, {broadcast, true}, {multicast_ttl, 3}, {multicast_loop, true},
@@ -406,7 +406,7 @@ names_refused_by_connect(_) ->
     rows:each([#{name => Opt} || Opt <- Refused],
             fun(#{name := Opt}) -> ?assertEqual(badarg, do_connect_exit([Opt])) end).
 
-%% R-5, 3.2 L: names that are no listen options are exit(badarg).
+%% Names that are no listen options are exit(badarg).
 names_refused_by_listen(_) ->
     Refused = [{line_delimiter, $;}, {nopush, true}, {dontroute, true}, {pktoptions, []},
                {broadcast, true}, {multicast_ttl, 3}, {multicast_loop, true},
@@ -416,7 +416,7 @@ names_refused_by_listen(_) ->
     rows:each([#{name => Opt} || Opt <- Refused],
             fun(#{name := Opt}) -> ?assertEqual(badarg, do_listen_exit([Opt])) end).
 
-%% R-1, 3.2 S: what only creates a socket, sctp_* and unknown names are einval in setopts.
+%% What only creates a socket, sctp_* and unknown names are einval in setopts.
 names_refused_by_setopts(_) ->
     Refused = [{fd, 5}, {ip, {127, 0, 0, 1}}, {ifaddr, {127, 0, 0, 1}}, {port, 0}, {backlog, 5},
                inet, inet6, local, {tcp_module, inet_tcp}, {inet_backend, inet},
@@ -433,7 +433,7 @@ names_refused_by_setopts(_) ->
     do_close([S, L]),
     tcp_pairs:peer_close(Peer).
 
-%% R-6, 3.2 G: names that getopts does not know, and the {Name, Value} form, are einval.
+%% Names that getopts does not know, and the {Name, Value} form, are einval.
 names_refused_by_getopts(_) ->
     Refused = [list, binary, line_delimiter, fd, ip, ifaddr, port, backlog, inet, inet6,
                tcp_module, sctp_nodelay, sctp_autoclose, no_such_option, raw, {raw, 1, 2},
@@ -448,7 +448,7 @@ names_refused_by_getopts(_) ->
     do_close([S, L]),
     tcp_pairs:peer_close(Peer).
 
-%% 3.2 nopush, dontroute: setopts and getopts only.
+%% nopush, dontroute: setopts and getopts only.
 setopts_only_flags(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     rows:each([#{name => Name} || Name <- [nopush, dontroute]],
@@ -468,7 +468,7 @@ setopts_only_flags(_) ->
 %% Delivery
 %%
 
-%% 3.2 active: -32768..32767 everywhere; a count of zero or less leaves the socket passive.
+%% active: -32768..32767 everywhere; a count of zero or less leaves the socket passive.
 active_bounds(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     ?assertEqual(ok, inet:setopts(S, [{active, -32768}])),
@@ -481,7 +481,7 @@ active_bounds(_) ->
     tcp_pairs:peer_close(Peer),
     ?assertEqual([], tcp_pairs:flush()).
 
-%% 3.2 active, inh: an accepted socket starts with the listener's count, and the listener keeps it.
+%% active: an accepted socket starts with the listener's count, and the listener keeps it.
 active_count_is_copied_by_accept(_) ->
     {L, Port} = tcp_pairs:listen([{active, 2}]),
     [begin
@@ -497,7 +497,7 @@ active_count_is_copied_by_accept(_) ->
      end || _ <- [1, 2]],
     do_close([L]).
 
-%% 3.2 active, N-12: {active, 0} in a list makes a passive socket and a tcp_passive for its owner;
+%% active: {active, 0} in a list makes a passive socket and a tcp_passive for its owner;
 %% a socket that such a listener accepts is passive and sends none.
 active_zero_in_lists(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{active, 0}]),
@@ -514,7 +514,7 @@ active_zero_in_lists(_) ->
     tcp_pairs:peer_close(Peer2),
     ?assertEqual([], tcp_pairs:flush()).
 
-%% 3.2 mode: the atoms list and binary are accepted by connect, listen and setopts.
+%% mode: the atoms list and binary are accepted by connect, listen and setopts.
 mode_atoms(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([list]),
     ?assertEqual({ok, [{mode, list}]}, inet:getopts(S, [mode])),
@@ -529,7 +529,7 @@ mode_atoms(_) ->
     do_close([S, L, L2]),
     tcp_pairs:peer_close(Peer).
 
-%% 3.2 mode, header: what an accepted socket inherits shows in its data.
+%% mode, header: what an accepted socket inherits shows in its data.
 mode_and_header_shape_the_data(_) ->
     {S, Peer} = tcp_pairs:accept_from_peer([binary, {header, 2}]),
     tcp_pairs:peer_send(Peer, <<1, 2, 3, 4>>),
@@ -540,7 +540,7 @@ mode_and_header_shape_the_data(_) ->
     do_close([S]),
     tcp_pairs:peer_close(Peer).
 
-%% 3.2 line_delimiter: accepted by connect and setopts, any integer (its low 8 bits count), never
+%% line_delimiter: accepted by connect and setopts, any integer (its low 8 bits count), never
 %% readable.
 line_delimiter_is_write_only(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}, {line_delimiter, $;}]),
@@ -555,7 +555,7 @@ line_delimiter_is_write_only(_) ->
     do_close([S]),
     tcp_pairs:peer_close(Peer).
 
-%% 3.2 line_delimiter, inh: setopts gives it to a listener, but accepted sockets start with newline.
+%% line_delimiter: setopts gives it to a listener, but accepted sockets start with newline.
 line_delimiter_is_not_inherited(_) ->
     {L, Port} = tcp_pairs:listen([{packet, line}]),
     ?assertEqual(ok, inet:setopts(L, [{line_delimiter, $;}])),
@@ -566,7 +566,7 @@ line_delimiter_is_not_inherited(_) ->
     do_close([S, L]),
     tcp_pairs:peer_close(Peer).
 
-%% 3.2 packet_size, header: integers beyond 32 bits are accepted and cut to their low 32 bits.
+%% packet_size, header: integers beyond 32 bits are accepted and cut to their low 32 bits.
 packet_size_is_32_bits(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     ?assertEqual(ok, inet:setopts(S, [{packet_size, (1 bsl 32) + 7}])),
@@ -576,7 +576,7 @@ packet_size_is_32_bits(_) ->
     do_close([S]),
     tcp_pairs:peer_close(Peer).
 
-%% 3.2 buffer: less than 1 becomes 1, in all three lists.
+%% buffer: less than 1 becomes 1, in all three lists.
 buffer_is_at_least_one(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{buffer, 0}]),
     ?assertEqual({ok, [{buffer, 1}]}, inet:getopts(S, [buffer])),
@@ -590,7 +590,7 @@ buffer_is_at_least_one(_) ->
     do_close([S]),
     tcp_pairs:peer_close(Peer).
 
-%% 3.2 buffer, D-9: a buffer that the user set caps a raw chunk, of recv(S, 0) and of messages.
+%% buffer: a buffer that the user set caps a raw chunk, of recv(S, 0) and of messages.
 buffer_caps_raw_chunks(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{buffer, 100}]),
     tcp_pairs:peer_send(Peer, <<0:2000>>),
@@ -607,7 +607,7 @@ buffer_caps_raw_chunks(_) ->
 
 do_chunk_size({ok, Data}) -> byte_size(Data).
 
-%% 3.2 recbuf: raises buffer to the size asked for, never lowers it.
+%% recbuf: raises buffer to the size asked for, never lowers it.
 recbuf_raises_buffer(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     Steps = [{1000, 1460}, {1461, 1461}, {6000, 6000}, {3000, 6000}, {7000, 7000}],
@@ -622,7 +622,7 @@ recbuf_raises_buffer(_) ->
     do_close([S2]),
     tcp_pairs:peer_close(Peer2).
 
-%% 3.2 recbuf: leaves a buffer alone that was ever set explicitly, even to its default.
+%% recbuf: leaves a buffer alone that was ever set explicitly, even to its default.
 recbuf_spares_a_buffer_that_was_set(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     ?assertEqual(ok, inet:setopts(S, [{buffer, 1460}])),
@@ -636,7 +636,7 @@ recbuf_spares_a_buffer_that_was_set(_) ->
     do_close([S2]),
     tcp_pairs:peer_close(Peer2).
 
-%% 3.2 recbuf, buffer, inh: accepted sockets get the listener's buffer, whether set or raised by
+%% recbuf, buffer: accepted sockets get the listener's buffer, whether set or raised by
 %% recbuf, but not that it was set: their own recbuf raises it again.
 recbuf_of_a_listener(_) ->
     {S, Peer} = tcp_pairs:accept_from_peer([{recbuf, 5000}]),
@@ -652,7 +652,7 @@ recbuf_of_a_listener(_) ->
     do_close([S2]),
     tcp_pairs:peer_close(Peer2).
 
-%% 3.2 recbuf, R-2: with both in one list an explicit buffer wins in either order.
+%% recbuf: with both in one list an explicit buffer wins in either order.
 recbuf_and_buffer_in_one_list(_) ->
     [begin
          {S, Peer} = tcp_pairs:connect_to_peer(Opts),
@@ -669,14 +669,14 @@ recbuf_and_buffer_in_one_list(_) ->
 %% Sending
 %%
 
-%% 3.2 high_watermark, low_watermark: setting one beyond the other moves the other along.
+%% high_watermark, low_watermark: setting one beyond the other moves the other along.
 watermarks_push_each_other(_) ->
     do_check_watermarks(high_watermark, low_watermark,
                         [{{high, 100}, 100, 100}, {{high, 9000}, 9000, 100},
                          {{low, 20000}, 20000, 20000}, {{low, 50}, 20000, 50},
                          {{high, 0}, 0, 0}]).
 
-%% 3.2 high_msgq_watermark, low_msgq_watermark: the same.
+%% high_msgq_watermark, low_msgq_watermark: the same.
 msgq_watermarks_push_each_other(_) ->
     do_check_watermarks(high_msgq_watermark, low_msgq_watermark,
                         [{{high, 100}, 100, 100}, {{high, 9000}, 9000, 100},
@@ -694,7 +694,7 @@ do_check_watermarks(HighName, LowName, Steps) ->
     do_close([S]),
     tcp_pairs:peer_close(Peer).
 
-%% 3.2 high_watermark, low_watermark: negative becomes 0.
+%% high_watermark, low_watermark: negative becomes 0.
 negative_watermarks(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{high_watermark, -1}]),
     ?assertEqual({ok, [{high_watermark, 0}, {low_watermark, 0}]},
@@ -702,7 +702,7 @@ negative_watermarks(_) ->
     do_close([S]),
     tcp_pairs:peer_close(Peer).
 
-%% 3.2 high_msgq_watermark, low_msgq_watermark: 0 and -1 are refused below (connect exits, listen
+%% high_msgq_watermark, low_msgq_watermark: 0 and -1 are refused below (connect exits, listen
 %% returns einval), smaller values are accepted and read as the largest 32-bit integer.
 msgq_watermark_refusals(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
@@ -721,7 +721,7 @@ msgq_watermark_refusals(_) ->
     do_close([S]),
     tcp_pairs:peer_close(Peer).
 
-%% 3.2 debug, inh: setopts and the lists accept it, accepted sockets start without it.
+%% debug: setopts and the lists accept it, accepted sockets start without it.
 debug_is_not_inherited(_) ->
     %% Stock prints a line to stderr for every call while it is on.
     {L, Port} = tcp_pairs:listen([{debug, false}]),
@@ -743,7 +743,7 @@ debug_is_not_inherited(_) ->
 %% Kernel
 %%
 
-%% 3.2 ttl, R-4, L-3, C-2: what the kernel refuses is einval in setopts and listen and exits in
+%% ttl: what the kernel refuses is einval in setopts and listen and exits in
 %% connect; the value stays.
 ttl_refusals(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{ttl, 7}]),
@@ -756,7 +756,7 @@ ttl_refusals(_) ->
     do_close([S]),
     tcp_pairs:peer_close(Peer).
 
-%% 3.2 linger: both parts go to the kernel, which keeps the seconds of the last linger that was on.
+%% linger: both parts go to the kernel, which keeps the seconds of the last linger that was on.
 linger_parts(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     Steps = [{{true, 5}, {true, 5}}, {{false, 9}, {false, 5}}, {{true, 0}, {true, 0}},
@@ -768,7 +768,7 @@ linger_parts(_) ->
     do_close([S]),
     tcp_pairs:peer_close(Peer).
 
-%% 3.2 priority, tos: the kernel derives a priority from the tos, but here neither moves the other.
+%% priority, tos: the kernel derives a priority from the tos, but here neither moves the other.
 tos_and_priority_are_independent(_) ->
     [begin
          {S, Peer} = tcp_pairs:connect_to_peer(Opts),
@@ -784,7 +784,7 @@ tos_and_priority_are_independent(_) ->
                                  {[{tos, 16}, {priority, 3}], 3},
                                  {[{priority, 3}, {tos, 16}], 3}]].
 
-%% 3.2 tclass, recvtclass, inh inet6, G-9: IPv6 sockets have them in all lists and pass them on.
+%% tclass, recvtclass: IPv6 sockets have them in all lists and pass them on.
 tclass_on_ipv6(_) ->
     {ok, L} = gen_tcp:listen(0, [inet6, {ip, {0, 0, 0, 0, 0, 0, 0, 1}}, {active, false},
                                  {tclass, 32}, {recvtclass, true}]),
@@ -803,7 +803,7 @@ tclass_on_ipv6(_) ->
      || Bad <- do_no_booleans()],
     do_close([S, C, L]).
 
-%% 3.2 tclass, recvtclass: on IPv4 setting is refused and reading leaves them out.
+%% tclass, recvtclass: on IPv4 setting is refused and reading leaves them out.
 tclass_on_ipv4(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     {L, _} = tcp_pairs:listen(),
@@ -817,7 +817,7 @@ tclass_on_ipv4(_) ->
     do_close([S, L]),
     tcp_pairs:peer_close(Peer).
 
-%% 3.2 ipv6_v6only, G-8: a listen option that lets IPv4 clients in or not.
+%% ipv6_v6only: a listen option that lets IPv4 clients in or not.
 ipv6_v6only_on_listeners(_) ->
     {ok, Both} = gen_tcp:listen(0, [inet6, {active, false}, {ipv6_v6only, false}]),
     {ok, Only} = gen_tcp:listen(0, [inet6, {active, false}, {ipv6_v6only, true}]),
@@ -832,7 +832,7 @@ ipv6_v6only_on_listeners(_) ->
     ?assertEqual({error, econnrefused}, gen_tcp:connect({127, 0, 0, 1}, OnlyPort, [], 5000)),
     do_close([S, C, Both, Only]).
 
-%% 3.2 ipv6_v6only: not a connect option, einval for an IPv4 listener, and too late after bind.
+%% ipv6_v6only: not a connect option, einval for an IPv4 listener, and too late after bind.
 ipv6_v6only_refusals(_) ->
     ?assertEqual(badarg, do_connect_exit([{ipv6_v6only, true}])),
     ?assertEqual({error, einval}, gen_tcp:listen(0, [inet, {ipv6_v6only, true}])),
@@ -847,7 +847,7 @@ ipv6_v6only_refusals(_) ->
     do_close([S]),
     tcp_pairs:peer_close(Peer).
 
-%% 3.2 nodelay, tos, pktoptions (local), G-15: a local socket takes nodelay without effect, refuses
+%% nodelay, tos, pktoptions (local): a local socket takes nodelay without effect, refuses
 %% what belongs to IP, and leaves both out of getopts.
 local_sockets(_) ->
     Path = do_local_path(),
@@ -866,7 +866,7 @@ local_sockets(_) ->
     do_close([S, C, L]),
     ok = file:delete(Path).
 
-%% 3.2 pktoptions: only getopts knows it, and without recv* options it is empty.
+%% pktoptions: only getopts knows it, and without recv* options it is empty.
 pktoptions_are_read_only(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     ?assertEqual({ok, [{pktoptions, []}]}, inet:getopts(S, [pktoptions])),
@@ -876,7 +876,7 @@ pktoptions_are_read_only(_) ->
     do_close([S]),
     tcp_pairs:peer_close(Peer).
 
-%% 3.2 pktoptions: lists what recvtos and recvttl (recvtclass on IPv6) asked for.
+%% pktoptions: lists what recvtos and recvttl (recvtclass on IPv6) asked for.
 pktoptions_of_a_connection(_) ->
     {S, Peer} = tcp_pairs:accept_from_peer([{recvtos, true}, {recvttl, true}]),
     tcp_pairs:peer_send(Peer, <<"x">>),
@@ -893,7 +893,7 @@ pktoptions_of_a_connection(_) ->
     ?assertMatch({ok, [{pktoptions, [{tclass, _}]}]}, inet:getopts(S6, [pktoptions])),
     do_close([S6, C, L]).
 
-%% 3.2 bind_to_device: a binary in all lists, empty by default.
+%% bind_to_device: a binary in all lists, empty by default.
 bind_to_device(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{bind_to_device, <<"lo">>}]),
     ?assertEqual({ok, [{bind_to_device, <<"lo">>}]}, inet:getopts(S, [bind_to_device])),
@@ -909,7 +909,7 @@ bind_to_device(_) ->
     do_close([S2]),
     tcp_pairs:peer_close(Peer2).
 
-%% 3.2 bind_to_device: a string is a bad type, an unknown device is refused by the kernel (L-3).
+%% bind_to_device: a string is a bad type, an unknown device is refused by the kernel.
 bind_to_device_refusals(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     [?assertEqual({Bad, {error, einval}, badarg, badarg},
@@ -925,7 +925,7 @@ bind_to_device_refusals(_) ->
     do_close([S]),
     tcp_pairs:peer_close(Peer).
 
-%% 3.2 netns: left out of getopts until set; setopts takes a file name and changes only what
+%% netns: left out of getopts until set; setopts takes a file name and changes only what
 %% getopts says.
 netns_left_out_until_set(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
@@ -937,7 +937,7 @@ netns_left_out_until_set(_) ->
     do_close([S]),
     tcp_pairs:peer_close(Peer).
 
-%% 3.2 netns: a missing file is enoent, a file that is no namespace einval, another type badarg.
+%% netns: a missing file is enoent, a file that is no namespace einval, another type badarg.
 netns_refusals(_) ->
     Peer = tcp_pairs:peer_listen(),
     Port = tcp_pairs:peer_port(Peer),
@@ -951,7 +951,7 @@ netns_refusals(_) ->
      || Bad <- [5, {a}, [a]]],
     tcp_pairs:peer_close(Peer).
 
-%% 3.2 raw: setopts writes and getopts reads by size or by template; what the kernel does not know
+%% raw: setopts writes and getopts reads by size or by template; what the kernel does not know
 %% is left out.
 raw_in_setopts_and_getopts(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
@@ -975,7 +975,7 @@ do_little_endian({ok, [{raw, P, O, Bin}]}) when <<1:16/native>> =:= <<1, 0>> ->
 do_little_endian({ok, [{raw, P, O, _}]}) ->
     {ok, [{raw, P, O, <<1, 0>>}]}.
 
-%% 3.2 raw: {raw, {Proto, Opt, Value}} is the same as the four-tuple wherever that is accepted.
+%% raw: {raw, {Proto, Opt, Value}} is the same as the four-tuple wherever that is accepted.
 raw_as_a_pair(_) ->
     Keepalive = {raw, {1, 9, <<1:32/native>>}},
     {S, Peer} = tcp_pairs:connect_to_peer([{raw, {6, 1, <<1:32/native>>}}]),
@@ -988,7 +988,7 @@ raw_as_a_pair(_) ->
     do_close([S, L]),
     tcp_pairs:peer_close(Peer).
 
-%% 3.2 raw: part of connect and listen lists, and every entry counts.
+%% raw: part of connect and listen lists, and every entry counts.
 raw_in_lists(_) ->
     Keepalive = {raw, 1, 9, <<1:32/native>>},
     Nodelay = {raw, 6, 1, <<1:32/native>>},
@@ -1001,7 +1001,7 @@ raw_in_lists(_) ->
     do_close([S, L]),
     tcp_pairs:peer_close(Peer).
 
-%% 3.2 raw, R-4: kernel errors are ignored, bad types are not, and reading more than 64 KiB is einval.
+%% raw: kernel errors are ignored, bad types are not, and reading more than 64 KiB is einval.
 raw_refusals(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{raw, 9999, 9999, <<1, 2, 3>>}]),
     ?assertEqual(ok, inet:setopts(S, [{raw, 9999, 9999, <<1:32/native>>}])),
@@ -1017,7 +1017,7 @@ raw_refusals(_) ->
     do_close([S]),
     tcp_pairs:peer_close(Peer).
 
-%% 3.2 fd: what is no descriptor is ignored, a descriptor that is not open is ebadf, and listen on a
+%% fd: what is no descriptor is ignored, a descriptor that is not open is ebadf, and listen on a
 %% port without an address is a badmatch.
 fd_refusals(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{fd, foo}]),
@@ -1030,7 +1030,7 @@ fd_refusals(_) ->
     do_close([S, L]),
     tcp_pairs:peer_close(Peer).
 
-%% 3.2: membership of a group is checked and has no effect; getopts does not know it.
+%% Membership of a group is checked and has no effect; getopts does not know it.
 membership_is_harmless(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     [?assertEqual({Value, ok}, {Value, inet:setopts(S, [{Name, Value}])})
@@ -1042,7 +1042,7 @@ membership_is_harmless(_) ->
     do_close([S]),
     tcp_pairs:peer_close(Peer).
 
-%% 3.2 broadcast, multicast_*: setopts and getopts take them; the connection goes on.
+%% broadcast, multicast_*: setopts and getopts take them; the connection goes on.
 udp_options_are_harmless(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     ?assertEqual(ok, inet:setopts(S, [{broadcast, true}, {multicast_ttl, 3},
@@ -1057,7 +1057,7 @@ udp_options_are_harmless(_) ->
     do_close([S]),
     tcp_pairs:peer_close(Peer).
 
-%% 3.2 read_packets: setopts takes it and nothing else knows it.
+%% read_packets: setopts takes it and nothing else knows it.
 read_packets_is_ignored(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     ?assertEqual(ok, inet:setopts(S, [{read_packets, 3}])),

@@ -47,7 +47,7 @@ cases() ->
 %% One bad entry
 %%
 
-%% R-1: with one bad or unknown entry anywhere in the list nothing is applied.
+%% With one bad or unknown entry anywhere in the list nothing is applied.
 bad_entry_applies_nothing(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     Names = [packet, buffer, nodelay, active, send_timeout],
@@ -63,7 +63,7 @@ bad_entry_applies_nothing(_) ->
             Position <- [0, 3, 5]],
     do_close([S], [Peer]).
 
-%% R-1: the same for a listener.
+%% The same for a listener.
 bad_entry_applies_nothing_on_listener(_) ->
     {L, _} = tcp_pairs:listen(),
     Names = [packet, nodelay, backlog],
@@ -73,7 +73,7 @@ bad_entry_applies_nothing_on_listener(_) ->
     ?assertEqual(Before, inet:getopts(L, [packet, nodelay])),
     do_close([L], []).
 
-%% R-1, I-1: a refused list does not harm the connection.
+%% A refused list does not harm the connection.
 bad_entry_keeps_socket_alive(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     ?assertEqual({error, einval}, inet:setopts(S, [{active, true}, {packet, foo}])),
@@ -83,7 +83,7 @@ bad_entry_keeps_socket_alive(_) ->
     ?assertEqual(<<"me too">>, tcp_pairs:peer_recv(Peer, 6)),
     do_close([S], [Peer]).
 
-%% R-1, R-6: empty lists are fine.
+%% Empty lists are fine.
 empty_lists(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     {L, _} = tcp_pairs:listen(),
@@ -92,7 +92,7 @@ empty_lists(_) ->
                   inet:getopts(S, []), inet:getopts(L, [])]),
     do_close([S, L], [Peer]).
 
-%% I-1: something that is no list raises.
+%% Something that is no list raises.
 non_lists(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     ?assertError({bad_generator, _}, inet:setopts(S, {active, true})),
@@ -104,7 +104,7 @@ non_lists(_) ->
 %% Order
 %%
 
-%% R-2: setopts applies its list from last to first, so the first of two wins.
+%% setopts applies its list from last to first, so the first of two wins.
 setopts_from_last_to_first(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     {L, _} = tcp_pairs:listen(),
@@ -120,7 +120,7 @@ setopts_from_last_to_first(_) ->
      end || Socket <- [S, L]],
     do_close([S, L], [Peer]).
 
-%% R-2: active false in front of a count leaves the socket passive, behind it the count stays.
+%% active false in front of a count leaves the socket passive, behind it the count stays.
 setopts_active_from_last_to_first(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     [begin
@@ -135,7 +135,7 @@ setopts_active_from_last_to_first(_) ->
     do_close([S], [Peer]),
     ?assertEqual([], tcp_pairs:flush()).
 
-%% R-2, 2.3: counts in one list add up.
+%% Counts in one list add up.
 setopts_counts_add_up(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     ?assertEqual(ok, inet:setopts(S, [{active, 5}, {active, 10}])),
@@ -147,7 +147,7 @@ setopts_counts_add_up(_) ->
     do_close([S], [Peer]),
     ?assertEqual([], tcp_pairs:flush()).
 
-%% R-2: the watermark that is applied last moves the other.
+%% The watermark that is applied last moves the other.
 setopts_watermarks_from_last_to_first(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     [begin
@@ -162,7 +162,7 @@ setopts_watermarks_from_last_to_first(_) ->
                                   {[{high_watermark, 20000}, {low_watermark, 9000}], 9000, 20000}]],
     do_close([S], [Peer]).
 
-%% R-2: the atoms list and binary take part in the order like {mode, _}.
+%% The atoms list and binary take part in the order like {mode, _}.
 setopts_mode_atoms_from_last_to_first(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     [begin
@@ -172,12 +172,12 @@ setopts_mode_atoms_from_last_to_first(_) ->
                              {[{mode, list}, binary], list}, {[binary, {mode, list}], binary}]],
     do_close([S], [Peer]).
 
-%% R-2, B-3: options that shape the data apply to what an armed list delivers, wherever in the list
+%% Options that shape the data apply to what an armed list delivers, wherever in the list
 %% they are.
 setopts_packet_before_active(_) ->
     do_check_packet_with_active([{packet, 2}, {active, once}]).
 
-%% R-2, B-3: the other way round.
+%% The other way round.
 setopts_active_before_packet(_) ->
     do_check_packet_with_active([{active, once}, {packet, 2}]).
 
@@ -191,7 +191,7 @@ do_check_packet_with_active(Opts) ->
     ?assertEqual({ok, <<"de">>}, gen_tcp:recv(S, 0, 5000)),
     do_close([S], [Peer]).
 
-%% R-3: of two entries in a connect list the last one wins, unlike in setopts.
+%% Of two entries in a connect list the last one wins, unlike in setopts.
 connect_last_duplicate_wins(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{nodelay, true}, {packet, 1}, {buffer, 50},
                                            {packet, 2}, {nodelay, false}, {buffer, 60}, list, binary]),
@@ -199,7 +199,7 @@ connect_last_duplicate_wins(_) ->
                  inet:getopts(S, [nodelay, packet, buffer, mode])),
     do_close([S], [Peer]).
 
-%% R-3: the same for listen.
+%% The same for listen.
 listen_last_duplicate_wins(_) ->
     {L, _} = tcp_pairs:listen([{nodelay, true}, {packet, 1}, {buffer, 50},
                                {packet, 2}, {nodelay, false}, {buffer, 60}, binary, list]),
@@ -207,7 +207,7 @@ listen_last_duplicate_wins(_) ->
                  inet:getopts(L, [nodelay, packet, buffer, mode])),
     do_close([L], []).
 
-%% R-3: the last active wins too; counts do not add up in a connect or listen list.
+%% The last active wins too; counts do not add up in a connect or listen list.
 connect_last_active_wins(_) ->
     [begin
          {S, Peer} = tcp_pairs:connect_to_peer(Opts),
@@ -220,7 +220,7 @@ connect_last_active_wins(_) ->
                                {[{active, 5}, {active, once}], once},
                                {[{active, once}, {active, 3}], 3}]].
 
-%% R-3: raw entries are no duplicates of each other.
+%% raw entries are no duplicates of each other.
 connect_keeps_every_raw(_) ->
     %% SOL_SOCKET 1 SO_KEEPALIVE 9, IPPROTO_TCP 6 TCP_NODELAY 1.
     {S, Peer} = tcp_pairs:connect_to_peer([{raw, 1, 9, <<1:32/native>>},
@@ -230,7 +230,7 @@ connect_keeps_every_raw(_) ->
                  inet:getopts(S, [keepalive, nodelay, packet])),
     do_close([S], [Peer]).
 
-%% R-3, R-2: what is left of a connect list is applied like one setopts list.
+%% What is left of a connect list is applied like one setopts list.
 connect_list_is_applied_from_last_to_first(_) ->
     [begin
          {S, Peer} = tcp_pairs:connect_to_peer(Opts),
@@ -246,7 +246,7 @@ connect_list_is_applied_from_last_to_first(_) ->
 %% Refused below
 %%
 
-%% R-4: the kernel refuses an entry: what was applied before it (behind it in the list) stays, what
+%% The kernel refuses an entry: what was applied before it (behind it in the list) stays, what
 %% would have come after it is not applied.
 refusal_keeps_what_was_applied(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
@@ -257,7 +257,7 @@ refusal_keeps_what_was_applied(_) ->
                  inet:getopts(S, [packet, nodelay, keepalive, send_timeout])),
     do_close([S], [Peer]).
 
-%% R-4: the same for a listener, and for a refusal by the driver.
+%% The same for a listener, and for a refusal by the driver.
 refusal_on_listener(_) ->
     {L, _} = tcp_pairs:listen(),
     ?assertEqual({error, einval},
@@ -265,7 +265,7 @@ refusal_on_listener(_) ->
     ?assertEqual({ok, [{packet, 0}, {keepalive, true}]}, inet:getopts(L, [packet, keepalive])),
     do_close([L], []).
 
-%% R-4: the kernel refuses values of these too, but nobody is told.
+%% The kernel refuses values of these too, but nobody is told.
 invisible_refusals(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 4}]),
     ?assertEqual(ok, inet:setopts(S, [{packet, 0},
@@ -280,7 +280,7 @@ invisible_refusals(_) ->
     ?assertEqual({ok, <<"x">>}, gen_tcp:recv(S, 1, 5000)),
     do_close([S], [Peer]).
 
-%% R-4: the kernel's refusal of these is einval, and the socket goes on.
+%% The kernel's refusal of these is einval, and the socket goes on.
 visible_refusals(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     [?assertEqual({Opt, {error, einval}}, {Opt, inet:setopts(S, [Opt])})
@@ -290,7 +290,7 @@ visible_refusals(_) ->
     ?assertEqual({ok, <<"x">>}, gen_tcp:recv(S, 1, 5000)),
     do_close([S], [Peer]).
 
-%% R-4, R-5, C-2: a connect that was refused an option leaves no connection and no message.
+%% A connect that was refused an option leaves no connection and no message.
 refusal_in_connect_leaves_nothing(_) ->
     Peer = tcp_pairs:peer_listen(),
     Port = tcp_pairs:peer_port(Peer),
@@ -303,7 +303,7 @@ refusal_in_connect_leaves_nothing(_) ->
     do_close([], [Peer]),
     ?assertEqual([], tcp_pairs:flush()).
 
-%% R-4, R-5, L-3: a listen that was refused an option does not keep its port.
+%% A listen that was refused an option does not keep its port.
 refusal_in_listen_leaves_nothing(_) ->
     {L0, Port} = tcp_pairs:listen([{reuseaddr, true}]),
     do_close([L0], []),
@@ -317,7 +317,7 @@ refusal_in_listen_leaves_nothing(_) ->
 %% getopts
 %%
 
-%% R-6: options come in the order asked, duplicates repeated.
+%% Options come in the order asked, duplicates repeated.
 getopts_keeps_the_order(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 2}, {nodelay, true}]),
     Expected = [{nodelay, true}, {packet, 2}, {active, false}, {nodelay, true}, {buffer, 1460},
@@ -327,7 +327,7 @@ getopts_keeps_the_order(_) ->
                  inet:getopts(S, [Name || {Name, _} <- lists:reverse(Expected)])),
     do_close([S], [Peer]).
 
-%% R-6: what the kernel cannot supply is left out, the rest keeps its order.
+%% What the kernel cannot supply is left out, the rest keeps its order.
 getopts_leaves_out(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     ?assertEqual({ok, [{packet, 0}, {active, false}, {packet, 0}]},
@@ -335,7 +335,7 @@ getopts_leaves_out(_) ->
                                   {raw, 9999, 1, 4}, packet, read_packets])),
     do_close([S], [Peer]).
 
-%% R-6: an unknown name or the {Name, Value} form spoils the whole call.
+%% An unknown name or the {Name, Value} form spoils the whole call.
 getopts_all_or_nothing(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     [?assertEqual({Bad, {error, einval}}, {Bad, inet:getopts(S, [packet, Bad, active])})
@@ -346,7 +346,7 @@ getopts_all_or_nothing(_) ->
 %% Inheritance
 %%
 
-%% R-7: a listener's options can change between two accepts; each socket gets those of its time.
+%% A listener's options can change between two accepts; each socket gets those of its time.
 accepted_while_listening_changes(_) ->
     {L, Port} = tcp_pairs:listen([{packet, 1}, {send_timeout, 10}]),
     {S1, Peer1} = do_accept(L, Port),
@@ -359,7 +359,7 @@ accepted_while_listening_changes(_) ->
                  inet:getopts(S2, Names)),
     do_close([S1, S2, L], [Peer1, Peer2]).
 
-%% R-7: a change counts for a connection that already waits in the backlog.
+%% A change counts for a connection that already waits in the backlog.
 accepted_from_backlog_takes_current_values(_) ->
     {L, Port} = tcp_pairs:listen([{packet, 1}]),
     Peer = tcp_pairs:peer_connect(Port),
@@ -369,7 +369,7 @@ accepted_from_backlog_takes_current_values(_) ->
                  inet:getopts(S, [packet, keepalive, buffer, active])),
     do_close([S, L], [Peer]).
 
-%% R-7: a change counts for an acceptor that already waits.
+%% A change counts for an acceptor that already waits.
 blocked_acceptor_takes_current_values(_) ->
     {L, Port} = tcp_pairs:listen([{packet, 1}]),
     Case = self(),
@@ -395,7 +395,7 @@ do_is_accepting(L) ->
     #{states := States} = inet:info(L),
     lists:member(accepting, States).
 
-%% R-7: once accepted, neither end of the inheritance follows the other.
+%% Once accepted, neither end of the inheritance follows the other.
 accepted_socket_is_independent(_) ->
     {L, Port} = tcp_pairs:listen([{packet, 1}]),
     {S, Peer} = do_accept(L, Port),
@@ -405,7 +405,7 @@ accepted_socket_is_independent(_) ->
     ?assertEqual({ok, [{packet, 2}]}, inet:getopts(L, [packet])),
     do_close([S, L], [Peer]).
 
-%% R-7: inherited options are in force, not only readable.
+%% Inherited options are in force, not only readable.
 inherited_options_take_effect(_) ->
     {S, Peer} = tcp_pairs:accept_from_peer([list, {packet, 2}, {packet_size, 5}, {active, once}]),
     tcp_pairs:peer_send(Peer, <<5:16, "hello", 6:16, "world!">>),
@@ -422,7 +422,7 @@ do_accept(L, Port) ->
 %% Defaults of the node
 %%
 
-%% R-8: inet_default_connect_options is a list of defaults for connect alone.
+%% inet_default_connect_options is a list of defaults for connect alone.
 connect_defaults_from_environment(_) ->
     application:set_env(kernel, inet_default_connect_options, [{packet, 2}, {nodelay, true}]),
     {S, Peer} = tcp_pairs:connect_to_peer([]),
@@ -431,7 +431,7 @@ connect_defaults_from_environment(_) ->
     ?assertEqual({ok, [{packet, 0}, {nodelay, false}]}, inet:getopts(L, [packet, nodelay])),
     do_close([S, L], [Peer]).
 
-%% R-8: inet_default_listen_options likewise for listen, and accepted sockets inherit it.
+%% inet_default_listen_options likewise for listen, and accepted sockets inherit it.
 listen_defaults_from_environment(_) ->
     application:set_env(kernel, inet_default_listen_options, [{packet, 2}, {nodelay, true}]),
     {S, Peer} = tcp_pairs:connect_to_peer([]),
@@ -440,7 +440,7 @@ listen_defaults_from_environment(_) ->
     ?assertEqual({ok, [{packet, 2}, {nodelay, true}]}, inet:getopts(A, [packet, nodelay])),
     do_close([S, A], [Peer, Peer2]).
 
-%% R-8: a single option need not be in a list.
+%% A single option need not be in a list.
 single_default_from_environment(_) ->
     application:set_env(kernel, inet_default_connect_options, {packet, 2}),
     application:set_env(kernel, inet_default_listen_options, {packet, 4}),
@@ -450,7 +450,7 @@ single_default_from_environment(_) ->
     ?assertEqual({ok, [{packet, 4}]}, inet:getopts(L, [packet])),
     do_close([S, L], [Peer]).
 
-%% R-8: an active among the defaults is ignored: sockets start {active, true}.
+%% An active among the defaults is ignored: sockets start {active, true}.
 active_in_environment_is_ignored(_) ->
     Peer = tcp_pairs:peer_listen(),
     [begin
@@ -464,7 +464,7 @@ active_in_environment_is_ignored(_) ->
      end || Default <- [{active, false}, [{active, false}], [{packet, 2}, {active, once}]]],
     do_close([], [Peer]).
 
-%% R-8: a bad default is exit(badarg) for every connect until it is gone. listen says einval, unlike
+%% A bad default is exit(badarg) for every connect until it is gone. listen says einval, unlike
 %% for a bad option of its own list.
 bad_default_in_environment(_) ->
     Peer = tcp_pairs:peer_listen(),
@@ -480,7 +480,7 @@ bad_default_in_environment(_) ->
     {ok, L} = gen_tcp:listen(0, []),
     do_close([S, L], [Peer]).
 
-%% R-8: the user's list wins over the defaults, option by option.
+%% The user's list wins over the defaults, option by option.
 user_wins_over_environment(_) ->
     application:set_env(kernel, inet_default_connect_options,
                         [{packet, 2}, {nodelay, true}, {mode, list}]),
@@ -493,7 +493,7 @@ user_wins_over_environment(_) ->
 %% At any time
 %%
 
-%% R-9: every driver-level option can change, and change back, on a connection in use.
+%% Every driver-level option can change, and change back, on a connection in use.
 change_everything_while_connected(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     do_change_everything(S),
@@ -502,7 +502,7 @@ change_everything_while_connected(_) ->
     ?assertEqual({ok, <<"ok">>}, gen_tcp:recv(S, 2, 5000)),
     do_close([S], [Peer]).
 
-%% R-9: the same on a listener.
+%% The same on a listener.
 change_everything_while_listening(_) ->
     {L, Port} = tcp_pairs:listen(),
     do_change_everything(L),
@@ -523,7 +523,7 @@ do_change_everything(Socket) ->
     ?assertEqual(ok, inet:setopts(Socket, Before)),
     ?assertEqual({ok, Before}, inet:getopts(Socket, Names)).
 
-%% R-9: on an armed socket a change takes effect with the next packet.
+%% On an armed socket a change takes effect with the next packet.
 change_while_armed(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{active, true}, {packet, 1}]),
     tcp_pairs:peer_send(Peer, <<2, "ab">>),
@@ -537,7 +537,7 @@ change_while_armed(_) ->
     do_close([S], [Peer]),
     ?assertEqual([], tcp_pairs:flush()).
 
-%% R-9, O-2, N-11: any process may set options; messages go to the owner.
+%% Any process may set options; messages go to the owner.
 setopts_by_another_process(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     Case = self(),
@@ -554,7 +554,7 @@ setopts_by_another_process(_) ->
     receive {tcp, S, <<"x">>} -> ok after 5000 -> ct:fail(no_data) end,
     do_close([S], [Peer]).
 
-%% R-9, F-5: a recv that waits does not hold up setopts and getopts, and a packet type set meanwhile
+%% A recv that waits does not hold up setopts and getopts, and a packet type set meanwhile
 %% applies to what it gets.
 setopts_while_recv_waits(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
@@ -572,7 +572,7 @@ setopts_while_recv_waits(_) ->
     ?assertEqual({ok, <<"d">>}, gen_tcp:recv(S, 0, 5000)),
     do_close([S], [Peer]).
 
-%% 1.1 GONE: setopts and getopts of a closed socket are einval, whatever is in the list.
+%% setopts and getopts of a closed socket are einval, whatever is in the list.
 setopts_after_close(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     {L, _} = tcp_pairs:listen(),

@@ -95,7 +95,7 @@ cases() ->
 %% Owners
 %%
 
-%% O-1: the caller of connect owns the socket: only it may hand it over, and the
+%% The caller of connect owns the socket: only it may hand it over, and the
 %% socket ends with it.
 connect_makes_owner(_Config) ->
     Owner = do_process(),
@@ -110,7 +110,7 @@ connect_makes_owner(_Config) ->
     tcp_pairs:peer_close(P),
     tcp_pairs:peer_close(L).
 
-%% O-1, A-1: the caller of accept owns the accepted socket, not the owner of the
+%% The caller of accept owns the accepted socket, not the owner of the
 %% listener.
 accept_makes_owner(_Config) ->
     {L, Port} = tcp_pairs:listen(),
@@ -124,7 +124,7 @@ accept_makes_owner(_Config) ->
     tcp_pairs:peer_close(P),
     ok = gen_tcp:close(L).
 
-%% O-1: the caller of listen owns the listener.
+%% The caller of listen owns the listener.
 listen_makes_owner(_Config) ->
     Owner = do_process(),
     {L, Port} = do_in(Owner, fun() -> tcp_pairs:listen() end),
@@ -134,7 +134,7 @@ listen_makes_owner(_Config) ->
     tcp_pairs:eventually(fun() -> gen_tcp:accept(L, 0) =:= {error, closed} end),
     {error, econnrefused} = gen_tcp:connect({127, 0, 0, 1}, Port, [], 5000).
 
-%% O-2: every call but controlling_process works from any process.
+%% Every call but controlling_process works from any process.
 any_process_may_call(_Config) ->
     do_with_peer([], fun(S, P) ->
         Other = fun tcp_pairs:by_another/1,
@@ -159,7 +159,7 @@ any_process_may_call(_Config) ->
         {error, closed} = gen_tcp:recv(S, 0, 1000)
     end).
 
-%% O-2, A-1: accept works from any process, and close of the listener too.
+%% Accept works from any process, and close of the listener too.
 any_process_may_accept(_Config) ->
     {L, Port} = tcp_pairs:listen(),
     P = tcp_pairs:peer_connect(Port),
@@ -169,7 +169,7 @@ any_process_may_accept(_Config) ->
     {error, closed} = gen_tcp:accept(L, 1000),
     tcp_pairs:peer_close(P).
 
-%% O-3: the socket closes with its owner, whatever the reason, in every mode.
+%% The socket closes with its owner, whatever the reason, in every mode.
 owner_exit_closes_socket(_Config) ->
     [do_with_owned([{active, Active}], fun(S, P, Owner) ->
          do_exit(Owner, Reason),
@@ -179,7 +179,7 @@ owner_exit_closes_socket(_Config) ->
              Reason <- [normal, shutdown, crash, kill]],
     ok.
 
-%% O-3: a process that waits in recv gets closed.
+%% A process that waits in recv gets closed.
 owner_exit_releases_recv(_Config) ->
     do_with_owned([], fun(S, _P, Owner) ->
         Receiver = do_start(fun() -> gen_tcp:recv(S, 0) end),
@@ -188,7 +188,7 @@ owner_exit_releases_recv(_Config) ->
         {error, closed} = do_result(Receiver)
     end).
 
-%% O-3, A-5: processes that wait in accept get closed.
+%% Processes that wait in accept get closed.
 owner_exit_releases_accept(_Config) ->
     Owner = do_process(),
     {L, _} = do_in(Owner, fun() -> tcp_pairs:listen() end),
@@ -198,7 +198,7 @@ owner_exit_releases_accept(_Config) ->
     [{error, closed} = do_result(Acceptor) || Acceptor <- Acceptors],
     ok.
 
-%% O-3: sends by others say closed.
+%% Sends by others say closed.
 owner_exit_fails_sends(_Config) ->
     do_with_owned([{active, true}], fun(S, _P, Owner) ->
         ok = gen_tcp:send(S, "x"),
@@ -206,7 +206,7 @@ owner_exit_fails_sends(_Config) ->
         tcp_pairs:eventually(fun() -> gen_tcp:send(S, "x") =:= {error, closed} end)
     end).
 
-%% O-3: the exit of a process that used the socket without owning it does
+%% The exit of a process that used the socket without owning it does
 %% nothing to it.
 other_process_exit_closes_nothing(_Config) ->
     do_with_peer([], fun(S, P) ->
@@ -219,7 +219,7 @@ other_process_exit_closes_nothing(_Config) ->
         {ok, _} = inet:peername(S)
     end).
 
-%% O-5, A-5: accepted sockets live on when the listener is closed.
+%% Accepted sockets live on when the listener is closed.
 accepted_socket_outlives_listener(_Config) ->
     {L, Port} = tcp_pairs:listen(),
     P = tcp_pairs:peer_connect(Port),
@@ -230,7 +230,7 @@ accepted_socket_outlives_listener(_Config) ->
     ok = gen_tcp:close(S),
     tcp_pairs:peer_close(P).
 
-%% O-5: and when the owner of the listener is killed.
+%% And when the owner of the listener is killed.
 accepted_socket_outlives_listener_owner(_Config) ->
     Owner = do_process(),
     {L, Port} = do_in(Owner, fun() -> tcp_pairs:listen() end),
@@ -247,7 +247,7 @@ accepted_socket_outlives_listener_owner(_Config) ->
 %% controlling_process
 %%
 
-%% O-7: only the owner may hand a socket over; nothing changes otherwise.
+%% Only the owner may hand a socket over; nothing changes otherwise.
 not_owner(_Config) ->
     do_with_peer([{active, 3}], fun(S, _P) ->
         Other = do_process(),
@@ -258,7 +258,7 @@ not_owner(_Config) ->
         {error, not_owner} = gen_tcp:controlling_process(S, self())
     end).
 
-%% O-6: if the new owner is the owner already it is ok, whoever calls, and
+%% If the new owner is the owner already it is ok, whoever calls, and
 %% messages stay where they are.
 already_owner(_Config) ->
     do_with_peer([{packet, 1}, {active, once}], fun(S, P) ->
@@ -271,7 +271,7 @@ already_owner(_Config) ->
         [{tcp, S, <<"a">>}] = tcp_pairs:flush()
     end).
 
-%% O-7: what is no pid raises.
+%% What is no pid raises.
 new_owner_is_no_pid(_Config) ->
     do_with_peer([], fun(S, _P) ->
         [try gen_tcp:controlling_process(S, Bad) of
@@ -282,7 +282,7 @@ new_owner_is_no_pid(_Config) ->
         ok = gen_tcp:controlling_process(S, self())
     end).
 
-%% O-7, 1.1: closed comes before anything else.
+%% Closed comes before anything else.
 closed_socket(_Config) ->
     do_with_peer([], fun(S, _P) ->
         ok = gen_tcp:close(S),
@@ -292,7 +292,7 @@ closed_socket(_Config) ->
             tcp_pairs:by_another(fun() -> gen_tcp:controlling_process(S, self()) end)
     end).
 
-%% O-7: the messages of a socket that has gone stay in the mailbox of its owner.
+%% The messages of a socket that has gone stay in the mailbox of its owner.
 closed_socket_keeps_messages(_Config) ->
     do_with_peer([{packet, 1}, {active, true}], fun(S, P) ->
         ok = tcp_pairs:peer_send(P, <<1, "a">>),
@@ -304,7 +304,7 @@ closed_socket_keeps_messages(_Config) ->
         [] = do_in(New, fun tcp_pairs:flush/0)
     end).
 
-%% O-8: the new owner is dead: badarg; the caller is still the owner, and the
+%% The new owner is dead: badarg; the caller is still the owner, and the
 %% socket passive.
 dead_new_owner(_Config) ->
     [do_with_peer([{packet, 1}, {active, Active}], fun(S, P) ->
@@ -317,7 +317,7 @@ dead_new_owner(_Config) ->
      end) || Active <- [true, once, 3, false]],
     ok.
 
-%% O-8: messages that would have been forwarded are gone.
+%% Messages that would have been forwarded are gone.
 dead_new_owner_loses_messages(_Config) ->
     do_with_peer([{packet, 1}, {active, 1}], fun(S, P) ->
         ok = tcp_pairs:peer_send(P, <<1, "a">>),
@@ -326,7 +326,7 @@ dead_new_owner_loses_messages(_Config) ->
         [{tcp_passive, S}] = tcp_pairs:flush()
     end).
 
-%% O-8: the count is forgotten, without tcp_passive.
+%% The count is forgotten, without tcp_passive.
 dead_new_owner_forgets_count(_Config) ->
     do_with_peer([{active, 7}], fun(S, _P) ->
         {error, badarg} = gen_tcp:controlling_process(S, do_dead()),
@@ -335,7 +335,7 @@ dead_new_owner_forgets_count(_Config) ->
         {ok, [{active, 2}]} = inet:getopts(S, [active])
     end).
 
-%% O-9, T-16: `active' is after the transfer what it was before.
+%% `active' is after the transfer what it was before.
 active_value_is_kept(_Config) ->
     [do_with_peer([{active, Active}], fun(S, _P) ->
          New = do_process(),
@@ -346,7 +346,7 @@ active_value_is_kept(_Config) ->
      end) || Active <- [true, false, once, 1, 5, 32767]],
     ok.
 
-%% O-9: what is left of a count goes along, and the new owner gets tcp_passive.
+%% What is left of a count goes along, and the new owner gets tcp_passive.
 count_is_kept(_Config) ->
     do_with_peer([{packet, 1}, {active, 3}], fun(S, P) ->
         ok = tcp_pairs:peer_send(P, <<1, "a">>),
@@ -361,7 +361,7 @@ count_is_kept(_Config) ->
         do_none()
     end).
 
-%% O-9, N-11: data and the end of the stream go to the new owner in every mode.
+%% Data and the end of the stream go to the new owner in every mode.
 modes_work_after_transfer(_Config) ->
     [do_with_peer([{packet, 1}, {active, Active}], fun(S, P) ->
          New = do_process(),
@@ -377,7 +377,7 @@ modes_work_after_transfer(_Config) ->
      end) || Active <- [true, false, once, 5]],
     ok.
 
-%% O-9, O-3: the socket ends with its new owner.
+%% The socket ends with its new owner.
 new_owner_takes_the_socket_with_it(_Config) ->
     do_with_peer([{active, true}], fun(S, P) ->
         New = do_process(),
@@ -388,7 +388,7 @@ new_owner_takes_the_socket_with_it(_Config) ->
         do_none(10)
     end).
 
-%% O-9: and not with the old one.
+%% And not with the old one.
 old_owner_may_exit(_Config) ->
     do_with_owned([{active, true}], fun(S, P, Owner) ->
         Case = self(),
@@ -401,7 +401,7 @@ old_owner_may_exit(_Config) ->
         ok = gen_tcp:close(S)
     end).
 
-%% O-9: each owner hands the socket to the next one.
+%% Each owner hands the socket to the next one.
 transfer_chain(_Config) ->
     do_with_peer([{active, once}], fun(S, P) ->
         Last = lists:foldl(fun(_, Owner) ->
@@ -415,7 +415,7 @@ transfer_chain(_Config) ->
         do_none(10)
     end).
 
-%% O-9: a socket may come back.
+%% A socket may come back.
 transfer_back(_Config) ->
     do_with_peer([{active, true}], fun(S, P) ->
         Other = do_hand_over(S),
@@ -429,7 +429,7 @@ transfer_back(_Config) ->
         {tcp, S, <<"y">>} = do_in(Again, fun do_next/0)
     end).
 
-%% O-1, O-9: having opened the socket gives no right to it after the transfer.
+%% Having opened the socket gives no right to it after the transfer.
 creator_is_not_owner_any_more(_Config) ->
     do_with_peer([], fun(S, _P) ->
         New = do_hand_over(S),
@@ -443,7 +443,7 @@ creator_is_not_owner_any_more(_Config) ->
 %% What the transfer does with messages
 %%
 
-%% O-10: data that is in the mailbox of the old owner is forwarded, in order.
+%% Data that is in the mailbox of the old owner is forwarded, in order.
 messages_are_forwarded(_Config) ->
     do_with_peer([{packet, 1}, {active, true}], fun(S, P) ->
         ok = tcp_pairs:peer_send(P, <<1, "a", 1, "b", 1, "c">>),
@@ -454,7 +454,7 @@ messages_are_forwarded(_Config) ->
         Messages = do_in(New, fun tcp_pairs:flush/0)
     end).
 
-%% O-10, T-15: so is tcp_closed, behind the data.
+%% So is tcp_closed, behind the data.
 closed_is_forwarded(_Config) ->
     Opts = [{packet, 1}, {active, true}, {exit_on_close, false}],
     do_with_peer(Opts, fun(S, P) ->
@@ -468,7 +468,7 @@ closed_is_forwarded(_Config) ->
         Messages = do_in(New, fun tcp_pairs:flush/0)
     end).
 
-%% O-10: and data of `{deliver, port}'.
+%% And data of `{deliver, port}'.
 port_deliveries_are_forwarded(_Config) ->
     do_with_peer([{packet, 1}, {deliver, port}, {active, true}], fun(S, P) ->
         ok = tcp_pairs:peer_send(P, <<1, "a", 1, "b">>),
@@ -479,7 +479,7 @@ port_deliveries_are_forwarded(_Config) ->
         Messages = do_in(New, fun tcp_pairs:flush/0)
     end).
 
-%% O-10: data that arrives later comes after the forwarded messages.
+%% Data that arrives later comes after the forwarded messages.
 later_data_comes_after(_Config) ->
     do_with_peer([{packet, 1}, {active, 3}], fun(S, P) ->
         ok = tcp_pairs:peer_send(P, <<1, "a", 1, "b">>),
@@ -491,7 +491,7 @@ later_data_comes_after(_Config) ->
         do_none(10)
     end).
 
-%% O-9, O-10: `once' has fired: the message goes along and the socket is passive.
+%% `once' has fired: the message goes along and the socket is passive.
 fired_once_is_forwarded(_Config) ->
     do_with_peer([{packet, 1}, {active, once}], fun(S, P) ->
         ok = tcp_pairs:peer_send(P, <<1, "a", 1, "b">>),
@@ -502,7 +502,7 @@ fired_once_is_forwarded(_Config) ->
         {ok, <<"b">>} = do_in(New, fun() -> gen_tcp:recv(S, 0, 5000) end)
     end).
 
-%% O-11, T-16: tcp_passive stays with the old owner.
+%% tcp_passive stays with the old owner.
 passive_message_stays(_Config) ->
     do_with_peer([{packet, 1}, {active, 1}], fun(S, P) ->
         ok = tcp_pairs:peer_send(P, <<1, "a">>),
@@ -512,7 +512,7 @@ passive_message_stays(_Config) ->
         [{tcp, S, <<"a">>}] = do_in(New, fun tcp_pairs:flush/0)
     end).
 
-%% O-11, T-16: http items stay.
+%% http items stay.
 http_messages_stay(_Config) ->
     do_with_peer([{packet, http_bin}, {active, true}], fun(S, P) ->
         ok = tcp_pairs:peer_send(P, "GET / HTTP/1.1\r\nHost: h\r\n\r\n"),
@@ -525,7 +525,7 @@ http_messages_stay(_Config) ->
         [] = do_in(New, fun tcp_pairs:flush/0)
     end).
 
-%% O-11, T-16: ssl records stay.
+%% Ssl records stay.
 ssl_messages_stay(_Config) ->
     do_with_peer([{packet, ssl_tls}, {active, true}], fun(S, P) ->
         ok = tcp_pairs:peer_send(P, <<23, 3, 1, 1:16, "a">>),
@@ -535,7 +535,7 @@ ssl_messages_stay(_Config) ->
         [] = do_in(New, fun tcp_pairs:flush/0)
     end).
 
-%% O-11, T-16: tcp_error stays, tcp_closed is forwarded.
+%% tcp_error stays, tcp_closed is forwarded.
 error_message_stays(_Config) ->
     Opts = [{active, true}, {exit_on_close, false}, {show_econnreset, true}],
     do_with_peer(Opts, fun(S, P) ->
@@ -547,7 +547,7 @@ error_message_stays(_Config) ->
         [{tcp_closed, S}] = do_in(New, fun tcp_pairs:flush/0)
     end).
 
-%% O-10: messages that are not of this socket stay, in their order.
+%% Messages that are not of this socket stay, in their order.
 other_messages_stay(_Config) ->
     do_with_peer([{packet, 1}, {active, true}], fun(S, P) ->
         do_with_peer([{packet, 1}, {active, true}], fun(S2, P2) ->
@@ -562,7 +562,7 @@ other_messages_stay(_Config) ->
         end)
     end).
 
-%% T-15: with tcp_closed in the mailbox and `exit_on_close' false the transfer
+%% With tcp_closed in the mailbox and `exit_on_close' false the transfer
 %% says ok and forwards the message, but the owner stays the owner and the socket
 %% is passive.
 closed_half_open_keeps_owner(_Config) ->
@@ -580,7 +580,7 @@ closed_half_open_keeps_owner(_Config) ->
         <<"still open">> = tcp_pairs:peer_recv(P, 10)
     end).
 
-%% O-12: after the transfer no message reaches the old owner, although the peer
+%% After the transfer no message reaches the old owner, although the peer
 %% is sending all the time.
 old_owner_gets_nothing_more(_Config) ->
     do_with_peer([{packet, 4}, {active, true}], fun(S, P) ->
@@ -592,20 +592,20 @@ old_owner_gets_nothing_more(_Config) ->
         do_none()
     end).
 
-%% O-10, O-12: a relay of owners while data flows: none loses, repeats or
+%% A relay of owners while data flows: none loses, repeats or
 %% reorders a packet.
 relay_while_data_flows(_Config) ->
     do_relay([{active, true}], fun(_S) -> ok end).
 
-%% O-9, O-10, O-12: the same with `once', set again after each packet.
+%% The same with `once', set again after each packet.
 relay_with_once_while_data_flows(_Config) ->
     do_relay([{active, once}], fun(S) -> ok = inet:setopts(S, [{active, once}]) end).
 
-%% O-9, O-10, O-12: the same with a count that is raised after each packet.
+%% The same with a count that is raised after each packet.
 relay_with_count_while_data_flows(_Config) ->
     do_relay([{active, 10}], fun(S) -> ok = inet:setopts(S, [{active, 1}]) end).
 
-%% O-9: input that was read but not delivered moves along.
+%% Input that was read but not delivered moves along.
 buffered_input_moves_along(_Config) ->
     do_with_peer([{packet, 1}], fun(S, P) ->
         ok = tcp_pairs:peer_send(P, <<1, "a", 1, "b", 2, "c">>),
@@ -617,7 +617,7 @@ buffered_input_moves_along(_Config) ->
         {tcp, S, <<"cd">>} = do_in(New, fun do_next/0)
     end).
 
-%% O-2, O-12: another process waits in recv during the transfer and gets the
+%% Another process waits in recv during the transfer and gets the
 %% data.
 pending_recv_survives_transfer(_Config) ->
     do_with_peer([], fun(S, P) ->
@@ -630,7 +630,7 @@ pending_recv_survives_transfer(_Config) ->
         [] = do_in(New, fun tcp_pairs:flush/0)
     end).
 
-%% O-13: a listener is handed over like any other socket.
+%% A listener is handed over like any other socket.
 listener_is_handed_over(_Config) ->
     Old = do_process(),
     New = do_process(),
@@ -647,7 +647,7 @@ listener_is_handed_over(_Config) ->
     ok = gen_tcp:close(S),
     tcp_pairs:peer_close(P).
 
-%% O-13: processes that wait in accept do not notice.
+%% Processes that wait in accept do not notice.
 acceptors_survive_transfer(_Config) ->
     {L, Port} = tcp_pairs:listen(),
     Acceptors = [do_start(fun() -> element(1, gen_tcp:accept(L, 10000)) end)
@@ -665,7 +665,7 @@ acceptors_survive_transfer(_Config) ->
 %% Monitors
 %%
 
-%% 2.5: close by the owner: DOWN with reason normal.
+%% Close by the owner: DOWN with reason normal.
 down_when_owner_closes(_Config) ->
     [do_with_peer([{active, Active}], fun(S, _P) ->
          Ref = inet:monitor(S),
@@ -675,7 +675,7 @@ down_when_owner_closes(_Config) ->
      end) || Active <- [false, true]],
     ok.
 
-%% 2.5: close by another process: the same.
+%% Close by another process: the same.
 down_when_another_closes(_Config) ->
     do_with_peer([{active, once}], fun(S, _P) ->
         Ref = inet:monitor(S),
@@ -684,7 +684,7 @@ down_when_another_closes(_Config) ->
         do_none()
     end).
 
-%% 2.5: the end of the stream on an armed socket: tcp_closed, then DOWN.
+%% The end of the stream on an armed socket: tcp_closed, then DOWN.
 down_at_end_of_stream(_Config) ->
     do_with_peer([{active, true}], fun(S, P) ->
         Ref = inet:monitor(S),
@@ -694,7 +694,7 @@ down_at_end_of_stream(_Config) ->
         do_none()
     end).
 
-%% 2.5: a reset that is not shown: the same.
+%% A reset that is not shown: the same.
 down_after_reset(_Config) ->
     do_with_peer([{active, true}], fun(S, P) ->
         Ref = inet:monitor(S),
@@ -704,7 +704,7 @@ down_after_reset(_Config) ->
         do_none()
     end).
 
-%% 2.5: with show_econnreset the reason is econnreset.
+%% With show_econnreset the reason is econnreset.
 down_after_shown_reset(_Config) ->
     do_with_peer([{active, true}, {show_econnreset, true}], fun(S, P) ->
         Ref = inet:monitor(S),
@@ -715,7 +715,7 @@ down_after_shown_reset(_Config) ->
         do_none()
     end).
 
-%% 2.5: after a framing error it is emsgsize.
+%% After a framing error it is emsgsize.
 down_after_framing_error(_Config) ->
     do_with_peer([{active, true}, {packet, 1}, {packet_size, 2}], fun(S, P) ->
         Ref = inet:monitor(S),
@@ -726,7 +726,7 @@ down_after_framing_error(_Config) ->
         do_none()
     end).
 
-%% 2.5: an end that recv reported is not the end of the socket: DOWN comes when
+%% An end that recv reported is not the end of the socket: DOWN comes when
 %% it is closed.
 no_down_for_passive_end(_Config) ->
     do_with_peer([], fun(S, P) ->
@@ -739,7 +739,7 @@ no_down_for_passive_end(_Config) ->
         normal = do_down(Ref, S)
     end).
 
-%% 2.5, N-9: nor is tcp_closed with `exit_on_close' false.
+%% Nor is tcp_closed with `exit_on_close' false.
 no_down_when_half_open(_Config) ->
     do_with_peer([{active, true}, {exit_on_close, false}], fun(S, P) ->
         Ref = inet:monitor(S),
@@ -750,7 +750,7 @@ no_down_when_half_open(_Config) ->
         normal = do_down(Ref, S)
     end).
 
-%% 2.5, O-3: when the owner exits its reason is the reason of DOWN.
+%% When the owner exits its reason is the reason of DOWN.
 down_with_reason_of_owner(_Config) ->
     [do_with_owned([{active, true}], fun(S, _P, Owner) ->
          Ref = inet:monitor(S),
@@ -761,7 +761,7 @@ down_with_reason_of_owner(_Config) ->
                                     {kill, killed}]],
     ok.
 
-%% 2.5: listeners are monitored in the same way.
+%% Listeners are monitored in the same way.
 down_for_listener(_Config) ->
     {L, _} = tcp_pairs:listen(),
     Ref = inet:monitor(L),
@@ -773,7 +773,7 @@ down_for_listener(_Config) ->
     do_exit(Owner, crash),
     crash = do_down(Ref2, L2).
 
-%% 2.5, 1.1: on a closed socket DOWN comes at once with noproc.
+%% On a closed socket DOWN comes at once with noproc.
 down_at_once_for_closed_socket(_Config) ->
     do_with_peer([{active, true}], fun(S, _P) ->
         ok = gen_tcp:close(S),
@@ -787,7 +787,7 @@ down_at_once_for_closed_socket(_Config) ->
         noproc = do_down(Ref, S)
     end).
 
-%% I-8: each call to monitor has its own DOWN.
+%% Each call to monitor has its own DOWN.
 many_monitors(_Config) ->
     do_with_peer([], fun(S, _P) ->
         Refs = [inet:monitor(S) || _ <- lists:seq(1, 5)],
@@ -797,7 +797,7 @@ many_monitors(_Config) ->
         do_none()
     end).
 
-%% I-8: any process may monitor; its exit or its monitor is of no concern to
+%% Any process may monitor; its exit or its monitor is of no concern to
 %% the socket.
 monitor_from_another_process(_Config) ->
     do_with_peer([], fun(S, P) ->
@@ -813,7 +813,7 @@ monitor_from_another_process(_Config) ->
         do_none()
     end).
 
-%% I-9: a cancelled monitor sends nothing; the others do.
+%% A cancelled monitor sends nothing; the others do.
 cancelled_monitor_is_silent(_Config) ->
     do_with_peer([], fun(S, _P) ->
         Cancelled = inet:monitor(S),
@@ -825,7 +825,7 @@ cancelled_monitor_is_silent(_Config) ->
         do_none()
     end).
 
-%% I-9: once DOWN was sent there is nothing to cancel, and it stays in the
+%% Once DOWN was sent there is nothing to cancel, and it stays in the
 %% mailbox.
 cancel_after_down(_Config) ->
     do_with_peer([], fun(S, _P) ->
@@ -839,7 +839,7 @@ cancel_after_down(_Config) ->
         false = inet:cancel_monitor(make_ref())
     end).
 
-%% 2.5, O-9: a monitor is not disturbed by a transfer and reports the exit of
+%% A monitor is not disturbed by a transfer and reports the exit of
 %% the new owner.
 monitor_survives_transfer(_Config) ->
     do_with_peer([{active, true}], fun(S, _P) ->
@@ -854,7 +854,7 @@ monitor_survives_transfer(_Config) ->
 %% Exit signals
 %%
 
-%% 2.5, T-7, T-23: an owner that does not trap exits lives on, however its
+%% An owner that does not trap exits lives on, however its
 %% socket ends.
 owner_survives_every_end(_Config) ->
     [do_with_owned(Opts, fun(S, P, Owner) ->
@@ -865,7 +865,7 @@ owner_survives_every_end(_Config) ->
      end) || {Opts, End} <- do_ends()],
     ok.
 
-%% 2.5, T-7: one that traps exits too, and its mailbox has nothing but messages
+%% One that traps exits too, and its mailbox has nothing but messages
 %% of the socket. A port socket that another process closes also sends
 %% `{'EXIT', S, normal}', which a socket that is not a port cannot.
 trapping_owner_survives_every_end(Config) ->
@@ -884,7 +884,7 @@ trapping_owner_survives_every_end(Config) ->
      end) || {Opts, End} <- do_ends()],
     ok.
 
-%% D-16: an owner that traps exits and closes its socket finds nothing in its
+%% An owner that traps exits and closes its socket finds nothing in its
 %% mailbox.
 own_close_leaves_no_exit_message(_Config) ->
     do_with_owned([{active, true}], fun(S, _P, Owner) ->

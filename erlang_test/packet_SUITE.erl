@@ -48,7 +48,7 @@ cases() ->
 %% Sending
 %%
 
-%% 4.1 send adds: packet 1, 2 and 4 put a big-endian length in front of the data.
+%% Packet 1, 2 and 4 put a big-endian length in front of the data.
 send_puts_the_length_in_front(_) ->
     [begin
          {S, Peer} = tcp_pairs:connect_to_peer([{packet, Type}]),
@@ -59,7 +59,7 @@ send_puts_the_length_in_front(_) ->
          do_close([S], [Peer])
      end || Type <- [1, 2, 4]].
 
-%% D-2: an empty send is a packet of length 0, and nothing at all in raw mode.
+%% An empty send is a packet of length 0, and nothing at all in raw mode.
 send_nothing(_) ->
     [begin
          {S, Peer} = tcp_pairs:connect_to_peer([{packet, Type}]),
@@ -70,7 +70,7 @@ send_nothing(_) ->
          do_close([], [Peer])
      end || {Type, Header} <- [{1, 1}, {2, 2}, {4, 4}, {raw, 0}]].
 
-%% 4.1: the length that is sent wraps, the data does not.
+%% The length that is sent wraps, the data does not.
 send_wraps_the_length(_) ->
     [begin
          {S, Peer} = tcp_pairs:connect_to_peer([{packet, Type}]),
@@ -81,7 +81,7 @@ send_wraps_the_length(_) ->
          do_close([S], [Peer])
      end || {Type, Size} <- [{1, 255}, {1, 256}, {1, 300}, {2, 65535}, {2, 65540}]].
 
-%% 4.1 send adds: all other types send what they are given.
+%% All other types send what they are given.
 send_frames_no_other_type(_) ->
     [begin
          {S, Peer} = tcp_pairs:connect_to_peer([{packet, Type}]),
@@ -92,21 +92,21 @@ send_frames_no_other_type(_) ->
      end || Type <- [0, raw, asn1, sunrm, cdr, fcgi, tpkt, line, http, http_bin, httph, httph_bin,
                      ssl, ssl_tls]].
 
-%% 4.1: packet_size is never applied to sends.
+%% packet_size is never applied to sends.
 send_ignores_packet_size(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 2}, {packet_size, 3}]),
     ?assertEqual(ok, gen_tcp:send(S, <<"longer than three">>)),
     ?assertEqual(<<17:16, "longer than three">>, tcp_pairs:peer_recv(Peer, 19)),
     do_close([S], [Peer]).
 
-%% D-1, 4.1: the length is that of the whole iodata, and one send is one packet.
+%% The length is that of the whole iodata, and one send is one packet.
 send_iodata(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 4}]),
     ok = gen_tcp:send(S, [<<"ab">>, [$c, [[<<"d">>]], "ef"] | <<"g">>]),
     ?assertEqual(<<7:32, "abcdefg">>, tcp_pairs:peer_recv(Peer, 11)),
     do_close([S], [Peer]).
 
-%% 4.1: with packet N on both ends every send arrives as one packet, in both directions.
+%% With packet N on both ends every send arrives as one packet, in both directions.
 both_ends_in_packet_mode(_) ->
     [begin
          {C, S} = tcp_pairs:pair([{packet, Type}]),
@@ -123,35 +123,35 @@ both_ends_in_packet_mode(_) ->
 %% Receiving
 %%
 
-%% 4.1: packet 1 delivers the body behind one length byte, an empty one too.
+%% Packet 1 delivers the body behind one length byte, an empty one too.
 receive_packet_1(_) ->
     do_check_type(1).
 
-%% 4.1: packet 2 delivers the body behind a 16-bit length.
+%% Packet 2 delivers the body behind a 16-bit length.
 receive_packet_2(_) ->
     do_check_type(2).
 
-%% 4.1: packet 4 delivers the body behind a 32-bit length.
+%% Packet 4 delivers the body behind a 32-bit length.
 receive_packet_4(_) ->
     do_check_type(4).
 
-%% 4.1: asn1 delivers tag, length and value; long tags, lengths of up to 4 bytes, 16#80 counts as 0.
+%% Asn1 delivers tag, length and value; long tags, lengths of up to 4 bytes, 16#80 counts as 0.
 receive_asn1(_) ->
     do_check_type(asn1).
 
-%% 4.1: sunrm delivers the record mark too and masks its top bit; fragments are not joined.
+%% Sunrm delivers the record mark too and masks its top bit; fragments are not joined.
 receive_sunrm(_) ->
     do_check_type(sunrm).
 
-%% 4.1: cdr delivers header and body; the byte order is bit 0 of byte 6.
+%% Cdr delivers header and body; the byte order is bit 0 of byte 6.
 receive_cdr(_) ->
     do_check_type(cdr).
 
-%% 4.1: fcgi delivers header and content and cuts the padding off.
+%% Fcgi delivers header and content and cuts the padding off.
 receive_fcgi(_) ->
     do_check_type(fcgi).
 
-%% 4.1: tpkt delivers header and body; the length counts the header.
+%% Tpkt delivers header and body; the length counts the header.
 receive_tpkt(_) ->
     do_check_type(tpkt).
 
@@ -230,7 +230,7 @@ do_check_byte_by_byte(S, Peer, OnWire, Body, Arrived) ->
     ?assertEqual({OnWire, {ok, Body}}, {OnWire, gen_tcp:recv(S, 0, 5000)}),
     Arrived + Size.
 
-%% 4.1: a packet may be far longer than buffer.
+%% A packet may be far longer than buffer.
 frame_larger_than_buffer(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 4}, {buffer, 4}]),
     Data = do_bytes(50000),
@@ -239,7 +239,7 @@ frame_larger_than_buffer(_) ->
     ?assertEqual({ok, <<"ab">>}, gen_tcp:recv(S, 0, 5000)),
     do_close([S], [Peer]).
 
-%% 4.1: long packets arrive whole in one message.
+%% Long packets arrive whole in one message.
 long_frame_armed(_) ->
     {C, S} = tcp_pairs:pair([{packet, 4}]),
     Data = do_bytes(1 bsl 20),
@@ -250,7 +250,7 @@ long_frame_armed(_) ->
     receive {tcp, S, Next} -> ?assertEqual(<<"next">>, Next) after 5000 -> ct:fail(no_next) end,
     do_close([C, S], []).
 
-%% 4.1: packet 4 accepts a length of 128 MiB and waits for it.
+%% Packet 4 accepts a length of 128 MiB and waits for it.
 huge_length_is_waited_for(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 4}]),
     tcp_pairs:peer_send(Peer, <<(128 bsl 20):32, "only the start">>),
@@ -258,7 +258,7 @@ huge_length_is_waited_for(_) ->
     ?assertEqual({error, timeout}, gen_tcp:recv(S, 0, ?SILENCE)),
     do_close([S], [Peer]).
 
-%% 4.1, T-21: lengths that no 31-bit size can hold are emsgsize at once.
+%% Lengths that no 31-bit size can hold are emsgsize at once.
 length_out_of_range(_) ->
     [begin
          {S, Peer} = tcp_pairs:connect_to_peer([{packet, Type}]),
@@ -273,7 +273,7 @@ length_out_of_range(_) ->
                                {asn1, <<16#30, 16#84, 16#7fffffff:32>>},
                                {sunrm, <<16#ffffffff:32>>}]].
 
-%% 4.1: a buffer that cannot hold the length header is emsgsize, unless packet_size is larger.
+%% A buffer that cannot hold the length header is emsgsize, unless packet_size is larger.
 buffer_smaller_than_header(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 4}, {buffer, 3}]),
     tcp_pairs:peer_send(Peer, <<2:32, "ab">>),
@@ -284,7 +284,7 @@ buffer_smaller_than_header(_) ->
     ?assertEqual({ok, <<"ab">>}, gen_tcp:recv(S2, 0, 5000)),
     do_close([S2], [Peer2]).
 
-%% D-5: recv with a length is einval in every mode but raw and consumes nothing.
+%% recv with a length is einval in every mode but raw and consumes nothing.
 recv_with_length(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     tcp_pairs:peer_send(Peer, <<2:16, "ab">>),
@@ -296,7 +296,7 @@ recv_with_length(_) ->
     ?assertEqual({ok, <<"ab">>}, gen_tcp:recv(S, 0, 5000)),
     do_close([S], [Peer]).
 
-%% D-8: a recv that times out in the middle of a packet loses nothing of it.
+%% A recv that times out in the middle of a packet loses nothing of it.
 recv_timeout_keeps_a_partial_packet(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 4}]),
     Parts = [<<0, 0>>, <<0, 6, "a">>, <<"bc">>, <<"de">>],
@@ -312,7 +312,7 @@ recv_timeout_keeps_a_partial_packet(_) ->
     ?assertEqual({ok, <<"g">>}, gen_tcp:recv(S, 0, 5000)),
     do_close([S], [Peer]).
 
-%% D-10: a partial packet at the end of the stream is lost.
+%% A partial packet at the end of the stream is lost.
 partial_packet_at_eof(_) ->
     [begin
          {S, Peer} = tcp_pairs:connect_to_peer([{packet, 2}, {exit_on_close, Exit}]),
@@ -323,7 +323,7 @@ partial_packet_at_eof(_) ->
          do_close([S], [])
      end || Exit <- [true, false]].
 
-%% N-8: armed, it is dropped silently in front of tcp_closed.
+%% Armed, it is dropped silently in front of tcp_closed.
 partial_packet_at_eof_armed(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 2}, {active, true}]),
     tcp_pairs:peer_send(Peer, <<2:16, "ab", 5:16, "abc">>),
@@ -332,7 +332,7 @@ partial_packet_at_eof_armed(_) ->
     do_close([S], []),
     ?assertEqual([], tcp_pairs:flush()).
 
-%% N-8, N-10: the same if it is armed only when all of it is here.
+%% The same if it is armed only when all of it is here.
 partial_packet_at_eof_then_armed(_) ->
     [begin
          {S, Peer} = tcp_pairs:connect_to_peer([{packet, 2}]),
@@ -345,7 +345,7 @@ partial_packet_at_eof_then_armed(_) ->
          ?assertEqual([], tcp_pairs:flush())
      end || Active <- [true, once, 3]].
 
-%% D-11: complete packets in front of the end of the stream come first.
+%% Complete packets in front of the end of the stream come first.
 complete_packets_before_eof(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 2}]),
     tcp_pairs:peer_send(Peer, [<<2:16, "ab">>, <<0:16>>, <<3:16, "cde">>, <<9>>]),
@@ -355,7 +355,7 @@ complete_packets_before_eof(_) ->
                  [gen_tcp:recv(S, 0, 5000) || _ <- lists:seq(1, 4)]),
     do_close([S], []).
 
-%% D-14: bytes that unrecv pushes back are parsed with the packet type, in front of what comes next.
+%% Bytes that unrecv pushes back are parsed with the packet type, in front of what comes next.
 unrecv_is_parsed(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 2}]),
     ok = gen_tcp:unrecv(S, <<3:16, "abc", 4:16, "de">>),
@@ -365,7 +365,7 @@ unrecv_is_parsed(_) ->
     ?assertEqual({ok, <<"defg">>}, gen_tcp:recv(S, 0, 5000)),
     do_close([S], [Peer]).
 
-%% N-5: an active count counts packets, also when one segment brings several.
+%% An active count counts packets, also when one segment brings several.
 active_count_counts_packets(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 1}]),
     tcp_pairs:peer_send(Peer, <<1, "a", 1, "b", 0, 1, "c", 1, "d">>),
@@ -377,7 +377,7 @@ active_count_counts_packets(_) ->
     do_close([S], [Peer]),
     ?assertEqual([], tcp_pairs:flush()).
 
-%% N-2, B-1: once takes one packet of several, the next is in the mailbox when setopts returns.
+%% Once takes one packet of several, the next is in the mailbox when setopts returns.
 once_takes_one_packet(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 1}]),
     tcp_pairs:peer_send(Peer, <<1, "a", 1, "b", 1, "c">>),
@@ -393,7 +393,7 @@ once_takes_one_packet(_) ->
 %% Malformed and oversize input
 %%
 
-%% 4.1 err: malformed input, by type.
+%% Malformed input, by type.
 do_malformed() ->
     [{asn1, 0, <<16#30, 16#85, 0, 0, 0, 0, 1, "a">>},           % five length bytes
      {asn1, 0, <<16#30, 16#ff, 0:(127 * 8)>>},
@@ -417,7 +417,7 @@ do_malformed() ->
      {fcgi, 3, <<1, 6, 1:16, 2:16, 2, 0, "abcd">>},             % padding counts
      {tpkt, 3, <<3, 0, 8:16, "abcd">>}].
 
-%% 4.1 err, 4.2: every framing error is emsgsize in recv, and enotconn after it.
+%% Every framing error is emsgsize in recv, and enotconn after it.
 malformed_frames_passive(_) ->
     rows:each(do_malformed(),
             fun({Type, Limit, Wire}) ->
@@ -428,7 +428,7 @@ malformed_frames_passive(_) ->
                 do_close([S], [Peer])
             end).
 
-%% 4.1 err, 4.2: the same as messages.
+%% The same as messages.
 malformed_frames_armed(_) ->
     rows:each(do_malformed(),
             fun({Type, Limit, Wire}) ->
@@ -439,7 +439,7 @@ malformed_frames_armed(_) ->
                 do_close([S], [Peer])
             end).
 
-%% 4.1 packet_size: a body of exactly that size passes, headers do not count.
+%% packet_size: a body of exactly that size passes, headers do not count.
 packet_size_is_inclusive(_) ->
     rows:each([{1, <<4, "abcd">>, <<"abcd">>},
              {2, <<4:16, "abcd">>, <<"abcd">>},
@@ -458,7 +458,7 @@ packet_size_is_inclusive(_) ->
                 do_close([S], [Peer])
             end).
 
-%% 4.1 packet_size: good packets pass until one is too long.
+%% packet_size: good packets pass until one is too long.
 packet_size_exceeded(_) ->
     {S, Peer} = tcp_pairs:accept_from_peer([{packet, 2}, {packet_size, 100}]),
     tcp_pairs:peer_send(Peer, [<<100:16>>, do_bytes(100), <<0:16>>, <<101:16>>, do_bytes(101)]),
@@ -467,7 +467,7 @@ packet_size_exceeded(_) ->
     ?assertEqual({error, emsgsize}, gen_tcp:recv(S, 0, 5000)),
     do_close([S], [Peer]).
 
-%% 4.1 packet_size: the header alone is enough for the error.
+%% packet_size: the header alone is enough for the error.
 packet_size_needs_the_header_only(_) ->
     [begin
          {S, Peer} = tcp_pairs:connect_to_peer([{packet, Type}, {packet_size, 4}]),
@@ -477,7 +477,7 @@ packet_size_needs_the_header_only(_) ->
      end || {Type, Header} <- [{1, <<5>>}, {2, <<5:16>>}, {4, <<5:32>>}, {asn1, <<16#30, 5>>},
                                {sunrm, <<5:32>>}, {tpkt, <<3, 0, 9:16>>}]].
 
-%% 4.1 packet_size: a new limit applies to the next packet, 0 lifts it.
+%% packet_size: a new limit applies to the next packet, 0 lifts it.
 packet_size_changed_between_packets(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 2}, {packet_size, 4}]),
     tcp_pairs:peer_send(Peer, <<4:16, "abcd">>),
@@ -490,7 +490,7 @@ packet_size_changed_between_packets(_) ->
     ?assertEqual({error, emsgsize}, gen_tcp:recv(S, 0, 5000)),
     do_close([S], [Peer]).
 
-%% 4.1: raw ignores packet_size.
+%% raw ignores packet_size.
 packet_size_does_not_matter_in_raw(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet_size, 3}]),
     Data = do_bytes(3000),
@@ -498,7 +498,7 @@ packet_size_does_not_matter_in_raw(_) ->
     ?assertEqual({ok, Data}, gen_tcp:recv(S, 3000, 5000)),
     do_close([S], [Peer]).
 
-%% 4.2 passive, exit_on_close: recv says emsgsize, then nothing works any more and the peer sees the
+%% Passive, exit_on_close: recv says emsgsize, then nothing works any more and the peer sees the
 %% end.
 oversize_passive(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 2}, {packet_size, 4}]),
@@ -510,7 +510,7 @@ oversize_passive(_) ->
     do_close([S], [Peer]),
     ?assertEqual([], tcp_pairs:flush()).
 
-%% 4.2 passive, exit_on_close false: what was buffered is thrown away, and the connection goes on
+%% Passive, exit_on_close false: what was buffered is thrown away, and the connection goes on
 %% with a fresh packet.
 oversize_passive_stays_open(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 2}, {packet_size, 4}, {exit_on_close, false}]),
@@ -524,7 +524,7 @@ oversize_passive_stays_open(_) ->
     ?assertEqual(<<4:16, "back">>, tcp_pairs:peer_recv(Peer, 6)),
     do_close([S], [Peer]).
 
-%% 4.2 armed, exit_on_close: tcp_error, tcp_closed, and the socket is gone.
+%% Armed, exit_on_close: tcp_error, tcp_closed, and the socket is gone.
 oversize_armed(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 2}, {packet_size, 4}, {active, true}]),
     tcp_pairs:peer_send(Peer, <<3:16, "abc">>),
@@ -537,7 +537,7 @@ oversize_armed(_) ->
     do_close([S], [Peer]),
     ?assertEqual([], tcp_pairs:flush()).
 
-%% 4.2 armed, exit_on_close false: both messages, then no more data while armed; passive again, recv
+%% Armed, exit_on_close false: both messages, then no more data while armed; passive again, recv
 %% works on later bytes, and arming again sends nothing.
 oversize_armed_stays_open(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 2}, {packet_size, 4}, {active, true},
@@ -557,7 +557,7 @@ oversize_armed_stays_open(_) ->
     do_close([S], [Peer]),
     ?assertEqual([], tcp_pairs:flush()).
 
-%% N-13, T-21: armed, an error right behind a good packet of the same read is told at the next
+%% Armed, an error right behind a good packet of the same read is reported at the next
 %% readable event only.
 oversize_behind_a_good_packet(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 2}, {packet_size, 4}, {active, true}]),
@@ -568,7 +568,7 @@ oversize_behind_a_good_packet(_) ->
     ?assertEqual([{tcp_error, S, emsgsize}, {tcp_closed, S}], do_messages(2)),
     do_close([S], [Peer]).
 
-%% 4.2, N-2: a socket that waits once is told of the error like any other.
+%% The error of a socket that waits with `once' is reported like any other.
 oversize_once(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 1}, {packet_size, 4}, {active, once}]),
     tcp_pairs:peer_send(Peer, <<5, "abcde">>),
@@ -580,7 +580,7 @@ oversize_once(_) ->
 %% Changes in mid-stream
 %%
 
-%% Q-2: bytes behind a raw recv are parsed with the new type.
+%% Bytes behind a raw recv are parsed with the new type.
 switch_raw_to_length(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     tcp_pairs:peer_send(Peer, <<"hi", 3:16, "abc", "tail">>),
@@ -592,7 +592,7 @@ switch_raw_to_length(_) ->
     ?assertEqual({ok, <<"tail">>}, gen_tcp:recv(S, 4, 5000)),
     do_close([S], [Peer]).
 
-%% Q-2: what one read brought is parsed with each type in turn.
+%% What one read brought is parsed with each type in turn.
 switch_between_lengths(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 1}]),
     Steps = [{1, <<1, "a">>, <<"a">>}, {2, <<2:16, "bb">>, <<"bb">>}, {4, <<3:32, "ccc">>, <<"ccc">>},
@@ -606,7 +606,7 @@ switch_between_lengths(_) ->
      end || {Type, _, Packet} <- Steps],
     do_close([S], [Peer]).
 
-%% Q-3: a passive socket that has part of a packet gives it back to raw, length header and all.
+%% A passive socket that has part of a packet gives it back to raw, length header and all.
 switch_keeps_an_incomplete_packet(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 4}]),
     tcp_pairs:peer_send(Peer, <<10:32, "abc">>),
@@ -616,7 +616,7 @@ switch_keeps_an_incomplete_packet(_) ->
     ?assertEqual({ok, <<10:32, "abc">>}, gen_tcp:recv(S, 0, 5000)),
     do_close([S], [Peer]).
 
-%% B-3: packets that are already here come out of an armed switch.
+%% Packets that are already here come out of an armed switch.
 switch_while_armed(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 1}]),
     tcp_pairs:peer_send(Peer, <<1, "a", 2:16, "bb", 1:16, "c">>),
@@ -629,7 +629,7 @@ switch_while_armed(_) ->
     ?assertEqual([{tcp, S, <<"dd">>}], do_messages(1)),
     do_close([S], [Peer]).
 
-%% Q-4: armed in the middle of a packet, then line: OTP 27 takes the bytes apart anew at once, OTP 25
+%% Armed in the middle of a packet, then line: OTP 27 takes the bytes apart anew at once, OTP 25
 %% waits for the length that it had seen.
 switch_while_armed_with_incomplete_packet(Config) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 4}, {active, true}]),
@@ -648,7 +648,7 @@ switch_while_armed_with_incomplete_packet(Config) ->
     end,
     do_close([S], [Peer]).
 
-%% Q-5: armed in the middle of a packet, then passive and raw: what was read comes with its header.
+%% Armed in the middle of a packet, then passive and raw: what was read comes with its header.
 switch_to_passive_raw_with_incomplete_packet(Config) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 2}, {active, true}]),
     tcp_pairs:peer_send(Peer, <<10:16, "abc">>),
@@ -675,7 +675,7 @@ do_wait_until_read(S, Bytes) ->
         re:run(Table, Read, [{capture, none}]) =:= match
     end).
 
-%% 4.1: a new type applies to the next send.
+%% A new type applies to the next send.
 switch_send_side(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     [begin
@@ -689,7 +689,7 @@ switch_send_side(_) ->
 %% The form of the data
 %%
 
-%% 2.1: header H makes H list elements with the rest as a binary tail.
+%% Header H makes H list elements with the rest as a binary tail.
 header_in_recv(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 2}, {header, 2}]),
     tcp_pairs:peer_send(Peer, <<5:16, "abcde">>),
@@ -698,14 +698,14 @@ header_in_recv(_) ->
     ?assertEqual({ok, [$a, $b | <<>>]}, gen_tcp:recv(S, 0, 5000)),
     do_close([S], [Peer]).
 
-%% 2.1: the same in messages.
+%% The same in messages.
 header_in_messages(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 2}, {header, 1}, {active, true}]),
     tcp_pairs:peer_send(Peer, <<3:16, "abc", 1:16, "d">>),
     ?assertEqual([{tcp, S, [$a | <<"bc">>]}, {tcp, S, [$d | <<>>]}], do_messages(2)),
     do_close([S], [Peer]).
 
-%% 2.1: a packet shorter than the header is a plain list.
+%% A packet shorter than the header is a plain list.
 header_longer_than_packet(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 2}, {header, 4}]),
     tcp_pairs:peer_send(Peer, <<3:16, "abc", 0:16, 5:16, "abcde">>),
@@ -714,14 +714,14 @@ header_longer_than_packet(_) ->
     ?assertEqual({ok, [$a, $b, $c, $d | <<"e">>]}, gen_tcp:recv(S, 0, 5000)),
     do_close([S], [Peer]).
 
-%% 2.1: header has no effect in list mode.
+%% Header has no effect in list mode.
 header_in_list_mode(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([list, {packet, 2}, {header, 2}]),
     tcp_pairs:peer_send(Peer, <<5:16, "abcde">>),
     ?assertEqual({ok, "abcde"}, gen_tcp:recv(S, 0, 5000)),
     do_close([S], [Peer]).
 
-%% 2.1: header applies when the data is handed over, not when it is read.
+%% Header applies when the data is handed over, not when it is read.
 header_at_delivery_time(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 1}]),
     tcp_pairs:peer_send(Peer, <<2, "ab", 2, "cd", 2, "ef">>),
@@ -733,7 +733,7 @@ header_at_delivery_time(_) ->
     ?assertEqual({ok, <<"ef">>}, gen_tcp:recv(S, 0, 5000)),
     do_close([S], [Peer]).
 
-%% 2.1: header works on raw data and on recv with a length.
+%% Header works on raw data and on recv with a length.
 header_with_raw(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{header, 3}]),
     tcp_pairs:peer_send(Peer, <<"abcdefgh">>),
@@ -741,7 +741,7 @@ header_with_raw(_) ->
     ?assertEqual({ok, "ef"}, gen_tcp:recv(S, 2, 5000)),
     do_close([S], [Peer]).
 
-%% 2.1: deliver port sends {Socket, {data, Data}}; tcp_closed keeps its form.
+%% Deliver port sends {Socket, {data, Data}}; tcp_closed keeps its form.
 deliver_port(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{deliver, port}, {active, true}]),
     tcp_pairs:peer_send(Peer, <<"a">>),
@@ -750,7 +750,7 @@ deliver_port(_) ->
     ?assertEqual([{tcp_closed, S}], do_messages(1)),
     do_close([S], []).
 
-%% 2.1, N-5: with packets, once and counts too.
+%% With packets, once and counts too.
 deliver_port_with_packets(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{deliver, port}, {packet, 2}, {active, 2}]),
     tcp_pairs:peer_send(Peer, <<1:16, "a", 0:16, 2:16, "bb">>),
@@ -760,7 +760,7 @@ deliver_port_with_packets(_) ->
     ?assertEqual({ok, [{active, false}]}, inet:getopts(S, [active])),
     do_close([S], [Peer]).
 
-%% 2.1: list mode and header give the same forms in {Socket, {data, _}}.
+%% List mode and header give the same forms in {Socket, {data, _}}.
 deliver_port_forms(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{deliver, port}, {packet, 1}, {active, true}, list]),
     tcp_pairs:peer_send(Peer, <<2, "ab">>),
@@ -770,7 +770,7 @@ deliver_port_forms(_) ->
     ?assertEqual([{S, {data, [$c | <<"d">>]}}], do_messages(1)),
     do_close([S], [Peer]).
 
-%% 2.1: an accepted socket with deliver port sends lists, whatever mode and header say.
+%% An accepted socket with deliver port sends lists, whatever mode and header say.
 deliver_port_of_accepted_sockets(_) ->
     {S, Peer} = tcp_pairs:accept_from_peer([{deliver, port}, {packet, 1}, {active, true}, binary]),
     tcp_pairs:peer_send(Peer, <<2, "ab">>),
@@ -784,7 +784,7 @@ deliver_port_of_accepted_sockets(_) ->
     ?assertEqual([{tcp, S, [$e | <<"f">>]}], do_messages(1)),
     do_close([S], [Peer]).
 
-%% 2.1: deliver can change on an armed socket.
+%% Deliver can change on an armed socket.
 deliver_changed_while_armed(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 1}, {active, true}]),
     [begin
@@ -795,7 +795,7 @@ deliver_changed_while_armed(_) ->
                                    {port, {S, {data, <<"x">>}}}]],
     do_close([S], [Peer]).
 
-%% 2.1: mode applies when the data is handed over, not when it is read.
+%% mode applies when the data is handed over, not when it is read.
 mode_at_delivery_time(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 1}, list]),
     tcp_pairs:peer_send(Peer, <<2, "ab", 2, "cd", 2, "ef">>),
@@ -807,7 +807,7 @@ mode_at_delivery_time(_) ->
     ?assertEqual([{tcp, S, "ef"}], do_messages(1)),
     do_close([S], [Peer]).
 
-%% 4.1, 2.1: an empty packet is delivered in every form.
+%% An empty packet is delivered in every form.
 empty_packets(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 2}]),
     tcp_pairs:peer_send(Peer, <<0:(16 * 4)>>),
