@@ -52,6 +52,8 @@
          count_pump_loses_nothing/1, recv_between_once/1,
          accepted_socket_is_armed_at_once/1]).
 
+-import(mailbox, [next/0, next_now/0, none/0]).
+
 suite() ->
     [{timetrap, {seconds, 30}}].
 
@@ -119,13 +121,13 @@ cases() ->
 data_in_list_and_binary_mode(_Config) ->
     do_both_ends([{packet, 1}], fun(S, P) ->
         do_send(P, <<3, "abc">>),
-        {tcp, S, "abc"} = do_next(),
+        {tcp, S, "abc"} = next(),
         ok = inet:setopts(S, [binary]),
         do_send(P, <<3, "def">>),
-        {tcp, S, <<"def">>} = do_next(),
+        {tcp, S, <<"def">>} = next(),
         ok = inet:setopts(S, [list]),
         do_send(P, <<3, "ghi">>),
-        {tcp, S, "ghi"} = do_next()
+        {tcp, S, "ghi"} = next()
     end).
 
 %% `{header, H}' makes H list elements with the rest as binary tail; a
@@ -133,10 +135,10 @@ data_in_list_and_binary_mode(_Config) ->
 header_splits_binaries(_Config) ->
     do_with_pair([binary, {packet, 1}, {header, 2}], fun(S, P) ->
         do_send(P, <<3, "abc", 2, "ab", 1, "a", 0>>),
-        {tcp, S, [$a, $b | <<"c">>]} = do_next(),
-        {tcp, S, [$a, $b | <<>>]} = do_next(),
-        {tcp, S, "a"} = do_next(),
-        {tcp, S, []} = do_next(),
+        {tcp, S, [$a, $b | <<"c">>]} = next(),
+        {tcp, S, [$a, $b | <<>>]} = next(),
+        {tcp, S, "a"} = next(),
+        {tcp, S, []} = next(),
         ok = inet:setopts(S, [{active, false}]),
         do_send(P, <<3, "abc", 2, "ab", 1, "a">>),
         {ok, [$a, $b | <<"c">>]} = gen_tcp:recv(S, 0, 5000),
@@ -148,7 +150,7 @@ header_splits_binaries(_Config) ->
 header_is_ignored_in_list_mode(_Config) ->
     do_with_pair([list, {packet, 1}, {header, 2}], fun(S, P) ->
         do_send(P, <<3, "abc">>),
-        {tcp, S, "abc"} = do_next(),
+        {tcp, S, "abc"} = next(),
         ok = inet:setopts(S, [{active, false}]),
         do_send(P, <<3, "abc">>),
         {ok, "abc"} = gen_tcp:recv(S, 0, 5000)
@@ -158,9 +160,9 @@ header_is_ignored_in_list_mode(_Config) ->
 mode_applies_at_delivery(_Config) ->
     do_with_pair([list, {packet, 1}, {active, once}], fun(S, P) ->
         do_send(P, <<1, "a", 1, "b", 1, "c">>),
-        {tcp, S, "a"} = do_next(),
+        {tcp, S, "a"} = next(),
         ok = inet:setopts(S, [binary, {active, once}]),
-        {tcp, S, <<"b">>} = do_next(),
+        {tcp, S, <<"b">>} = next(),
         ok = inet:setopts(S, [list]),
         {ok, "c"} = gen_tcp:recv(S, 0, 5000)
     end).
@@ -169,9 +171,9 @@ mode_applies_at_delivery(_Config) ->
 header_applies_at_delivery(_Config) ->
     do_with_pair([binary, {packet, 1}, {active, once}], fun(S, P) ->
         do_send(P, <<2, "ab", 2, "cd", 2, "ef">>),
-        {tcp, S, <<"ab">>} = do_next(),
+        {tcp, S, <<"ab">>} = next(),
         ok = inet:setopts(S, [{header, 1}, {active, once}]),
-        {tcp, S, [$c | <<"d">>]} = do_next(),
+        {tcp, S, [$c | <<"d">>]} = next(),
         ok = inet:setopts(S, [{header, 0}]),
         {ok, <<"ef">>} = gen_tcp:recv(S, 0, 5000)
     end).
@@ -181,56 +183,56 @@ header_applies_at_delivery(_Config) ->
 http_items(_Config) ->
     do_with_pair([binary, {packet, http}], fun(S, P) ->
         do_send(P, "GET /x HTTP/1.1\r\nHost: h\r\n\r\n"),
-        {http, S, {http_request, 'GET', {abs_path, "/x"}, {1, 1}}} = do_next(),
-        {http, S, {http_header, 14, 'Host', _, "h"}} = do_next(),
-        {http, S, http_eoh} = do_next(),
+        {http, S, {http_request, 'GET', {abs_path, "/x"}, {1, 1}}} = next(),
+        {http, S, {http_header, 14, 'Host', _, "h"}} = next(),
+        {http, S, http_eoh} = next(),
         do_send(P, "HTTP/1.0 200 OK\r\n"),
-        {http, S, {http_response, {1, 0}, 200, "OK"}} = do_next()
+        {http, S, {http_response, {1, 0}, 200, "OK"}} = next()
     end).
 
 %% http_bin has the same tag and binaries for strings, in list mode too.
 http_bin_items(_Config) ->
     do_with_pair([list, {packet, http_bin}], fun(S, P) ->
         do_send(P, "GET /x HTTP/1.1\r\nX-Foo: h\r\n\r\n"),
-        {http, S, {http_request, 'GET', {abs_path, <<"/x">>}, {1, 1}}} = do_next(),
-        {http, S, {http_header, 0, <<"X-Foo">>, _, <<"h">>}} = do_next(),
-        {http, S, http_eoh} = do_next()
+        {http, S, {http_request, 'GET', {abs_path, <<"/x">>}, {1, 1}}} = next(),
+        {http, S, {http_header, 0, <<"X-Foo">>, _, <<"h">>}} = next(),
+        {http, S, http_eoh} = next()
     end).
 
 %% httph and httph_bin have the tag `http' as well.
 httph_items(_Config) ->
     do_with_pair([{packet, httph}], fun(S, P) ->
         do_send(P, "Host: h\r\n\r\n"),
-        {http, S, {http_header, 14, 'Host', _, "h"}} = do_next(),
-        {http, S, http_eoh} = do_next(),
+        {http, S, {http_header, 14, 'Host', _, "h"}} = next(),
+        {http, S, http_eoh} = next(),
         ok = inet:setopts(S, [{packet, httph_bin}]),
         do_send(P, "Host: h\r\n\r\n"),
-        {http, S, {http_header, 14, 'Host', _, <<"h">>}} = do_next(),
-        {http, S, http_eoh} = do_next()
+        {http, S, {http_header, 14, 'Host', _, <<"h">>}} = next(),
+        {http, S, http_eoh} = next()
     end).
 
 %% `{ssl_tls, S, Type, Version, Data}' with binary data in list mode too.
 ssl_tls_records(_Config) ->
     do_with_pair([list, {packet, ssl_tls}], fun(S, P) ->
         do_send(P, <<22, 3, 1, 3:16, "abc", 23, 3, 3, 2:16, "de">>),
-        {ssl_tls, S, 22, {3, 1}, <<"abc">>} = do_next(),
-        {ssl_tls, S, 23, {3, 3}, <<"de">>} = do_next()
+        {ssl_tls, S, 22, {3, 1}, <<"abc">>} = next(),
+        {ssl_tls, S, 23, {3, 3}, <<"de">>} = next()
     end).
 
 %% `{deliver, port}' sends `{S, {data, Data}}', in the same forms of data.
 deliver_port_data(_Config) ->
     do_with_pair([{packet, 1}, {deliver, port}], fun(S, P) ->
         do_send(P, <<2, "ab">>),
-        {S, {data, "ab"}} = do_next(),
+        {S, {data, "ab"}} = next(),
         ok = inet:setopts(S, [binary]),
         do_send(P, <<2, "cd">>),
-        {S, {data, <<"cd">>}} = do_next(),
+        {S, {data, <<"cd">>}} = next(),
         ok = inet:setopts(S, [{deliver, term}]),
         do_send(P, <<2, "ef">>),
-        {tcp, S, <<"ef">>} = do_next(),
+        {tcp, S, <<"ef">>} = next(),
         ok = inet:setopts(S, [{deliver, port}]),
         do_finish(P),
-        {tcp_closed, S} = do_next()
+        {tcp_closed, S} = next()
     end).
 
 %% `{header, H}' applies to `{S, {data, Data}}' too.
@@ -238,8 +240,8 @@ deliver_port_header(_Config) ->
     Opts = [binary, {packet, 1}, {deliver, port}, {header, 1}],
     do_with_pair(Opts, fun(S, P) ->
         do_send(P, <<2, "ab", 0>>),
-        {S, {data, [$a | <<"b">>]}} = do_next(),
-        {S, {data, []}} = do_next()
+        {S, {data, [$a | <<"b">>]}} = next(),
+        {S, {data, []}} = next()
     end).
 
 %% With `{deliver, port}' http is not parsed: lines come through, each
@@ -247,26 +249,26 @@ deliver_port_header(_Config) ->
 deliver_port_leaves_http_unparsed(_Config) ->
     do_with_pair([binary, {packet, http}, {deliver, port}], fun(S, P) ->
         do_send(P, "GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n"),
-        {S, {data, <<"GET / HTTP/1.1\r\n">>}} = do_next(),
-        {S, {data, <<"A: b\r\n">>}} = do_next(),
-        {S, {data, <<" c\r\n">>}} = do_next(),
-        {S, {data, <<"\r\n">>}} = do_next()
+        {S, {data, <<"GET / HTTP/1.1\r\n">>}} = next(),
+        {S, {data, <<"A: b\r\n">>}} = next(),
+        {S, {data, <<" c\r\n">>}} = next(),
+        {S, {data, <<"\r\n">>}} = next()
     end).
 
 %% With `{deliver, port}' an ssl record comes through as it is.
 deliver_port_leaves_ssl_unparsed(_Config) ->
     do_with_pair([binary, {packet, ssl_tls}, {deliver, port}], fun(S, P) ->
         do_send(P, <<22, 3, 1, 3:16, "abc">>),
-        {S, {data, <<22, 3, 1, 3:16, "abc">>}} = do_next()
+        {S, {data, <<22, 3, 1, 3:16, "abc">>}} = next()
     end).
 
 %% A framing error is tcp_error and then at once tcp_closed.
 framing_error_messages(_Config) ->
     do_with_pair([{packet, 1}, {packet_size, 2}], fun(S, P) ->
         do_send(P, <<3, "abc">>),
-        {tcp_error, S, emsgsize} = do_next(),
-        {tcp_closed, S} = do_next(),
-        do_none(),
+        {tcp_error, S, emsgsize} = next(),
+        {tcp_closed, S} = next(),
+        none(),
         {error, closed} = gen_tcp:send(S, "x")
     end).
 
@@ -275,9 +277,9 @@ framing_error_messages_for_once(_Config) ->
     Opts = [{packet, 1}, {packet_size, 2}, {active, once}],
     do_with_pair(Opts, fun(S, P) ->
         do_send(P, <<3, "abc">>),
-        {tcp_error, S, emsgsize} = do_next(),
-        {tcp_closed, S} = do_next(),
-        do_none()
+        {tcp_error, S, emsgsize} = next(),
+        {tcp_closed, S} = next(),
+        none()
     end).
 
 %% An error is not counted, so no tcp_passive with it.
@@ -285,9 +287,9 @@ framing_error_messages_for_count(_Config) ->
     Opts = [{packet, 1}, {packet_size, 2}, {active, 1}],
     do_with_pair(Opts, fun(S, P) ->
         do_send(P, <<3, "abc">>),
-        {tcp_error, S, emsgsize} = do_next(),
-        {tcp_closed, S} = do_next(),
-        do_none()
+        {tcp_error, S, emsgsize} = next(),
+        {tcp_closed, S} = next(),
+        none()
     end).
 
 %% A reset is tcp_closed alone, and has a tcp_error of econnreset in
@@ -295,16 +297,16 @@ framing_error_messages_for_count(_Config) ->
 reset_messages(_Config) ->
     lists:foreach(fun(Active) ->
         do_with_pair([{active, Active}], fun(S, P) ->
-            do_reset(P),
-            {tcp_closed, S} = do_next(),
-            do_none(10)
+            tcp_pairs:peer_reset(P),
+            {tcp_closed, S} = next(),
+            none()
         end),
         Opts = [{active, Active}, {show_econnreset, true}],
         do_with_pair(Opts, fun(S, P) ->
-            do_reset(P),
-            {tcp_error, S, econnreset} = do_next(),
-            {tcp_closed, S} = do_next(),
-            do_none(10)
+            tcp_pairs:peer_reset(P),
+            {tcp_error, S, econnreset} = next(),
+            {tcp_closed, S} = next(),
+            none()
         end)
     end, [true, once, 1]).
 
@@ -318,9 +320,9 @@ true_sends_every_packet(_Config) ->
         Count = 300,
         do_send(P, [<<2:16, I:16>> || I <- lists:seq(1, Count)]),
         do_finish(P),
-        [{tcp, S, <<I:16>>} = do_next() || I <- lists:seq(1, Count)],
-        {tcp_closed, S} = do_next(),
-        do_none()
+        [{tcp, S, <<I:16>>} = next() || I <- lists:seq(1, Count)],
+        {tcp_closed, S} = next(),
+        none()
     end).
 
 %% A raw stream arrives whole and in order, however it is cut.
@@ -329,16 +331,16 @@ true_sends_every_byte(_Config) ->
         Data = rand:bytes(1000000),
         spawn_link(fun() -> do_send(P, Data), do_finish(P) end),
         Data = do_gather(S, byte_size(Data)),
-        {tcp_closed, S} = do_next()
+        {tcp_closed, S} = next()
     end).
 
 %% `once' sends exactly one data message, then the socket is passive.
 once_sends_one_packet(_Config) ->
     do_both_ends([{packet, 1}, {active, once}], fun(S, P) ->
         do_send(P, <<1, "a", 1, "b">>),
-        {tcp, S, "a"} = do_next(),
+        {tcp, S, "a"} = next(),
         {ok, [{active, false}]} = inet:getopts(S, [active]),
-        do_none(),
+        none(),
         {ok, "b"} = gen_tcp:recv(S, 0, 5000)
     end).
 
@@ -351,8 +353,8 @@ once_reads_once_while_waiting(_Config) ->
         ok = inet:setopts(S, [{active, once}]),
         {ok, [{active, once}]} = inet:getopts(S, [active]),
         do_send(P, <<1, "a", 1, "b">>),
-        {tcp, S, "a"} = do_next(),
-        do_none(),
+        {tcp, S, "a"} = next(),
+        none(),
         {ok, [{active, false}]} = inet:getopts(S, [active])
     end).
 
@@ -360,18 +362,18 @@ once_reads_once_while_waiting(_Config) ->
 once_notices_end_of_stream(_Config) ->
     do_with_pair([{active, once}], fun(S, P) ->
         do_finish(P),
-        {tcp_closed, S} = do_next(),
-        do_none()
+        {tcp_closed, S} = next(),
+        none()
     end).
 
 %% Nor does the pair of messages for a reset.
 once_notices_reset(_Config) ->
     Opts = [{active, once}, {show_econnreset, true}],
     do_with_pair(Opts, fun(S, P) ->
-        do_reset(P),
-        {tcp_error, S, econnreset} = do_next(),
-        {tcp_closed, S} = do_next(),
-        do_none()
+        tcp_pairs:peer_reset(P),
+        {tcp_error, S, econnreset} = next(),
+        {tcp_closed, S} = next(),
+        none()
     end).
 
 %% After `once' fired nothing comes, not even tcp_closed, until the
@@ -379,15 +381,15 @@ once_notices_reset(_Config) ->
 nothing_after_once(_Config) ->
     do_with_pair([{packet, 1}, {active, once}], fun(S, P) ->
         do_send(P, <<1, "a">>),
-        {tcp, S, "a"} = do_next(),
+        {tcp, S, "a"} = next(),
         do_send(P, <<1, "b">>),
         do_finish(P),
-        do_none(),
+        none(),
         ok = inet:setopts(S, [{active, once}]),
-        {tcp, S, "b"} = do_next(),
-        do_none(),
+        {tcp, S, "b"} = next(),
+        none(),
         ok = inet:setopts(S, [{active, once}]),
-        {tcp_closed, S} = do_next()
+        {tcp_closed, S} = next()
     end).
 
 %% The same when a count has run out.
@@ -395,14 +397,14 @@ nothing_after_count(_Config) ->
     do_with_pair([{packet, 1}, {active, 2}], fun(S, P) ->
         do_send(P, <<1, "a", 1, "b", 1, "c">>),
         do_finish(P),
-        {tcp, S, "a"} = do_next(),
-        {tcp, S, "b"} = do_next(),
-        {tcp_passive, S} = do_next(),
-        do_none(),
+        {tcp, S, "a"} = next(),
+        {tcp, S, "b"} = next(),
+        {tcp_passive, S} = next(),
+        none(),
         ok = inet:setopts(S, [{active, 2}]),
-        {tcp, S, "c"} = do_next(),
-        {tcp_closed, S} = do_next(),
-        do_none()
+        {tcp, S, "c"} = next(),
+        {tcp_closed, S} = next(),
+        none()
     end).
 
 %% A passive socket sends nothing, also at the end of the stream, which
@@ -411,23 +413,23 @@ passive_sends_nothing(_Config) ->
     do_with_pair([{packet, 1}, {active, false}], fun(S, P) ->
         do_send(P, <<1, "a">>),
         do_finish(P),
-        do_none(),
+        none(),
         {ok, [{active, false}]} = inet:getopts(S, [active]),
         {ok, "a"} = gen_tcp:recv(S, 0, 5000),
         {error, closed} = gen_tcp:recv(S, 0, 5000),
-        do_none()
+        none()
     end).
 
 %% The count reaches 0 and tcp_passive follows the last packet.
 count_ends_with_tcp_passive(_Config) ->
     do_both_ends([{packet, 1}, {active, 3}], fun(S, P) ->
         do_send(P, <<1, "a", 1, "b", 1, "c", 1, "d">>),
-        {tcp, S, "a"} = do_next(),
-        {tcp, S, "b"} = do_next(),
-        {tcp, S, "c"} = do_next(),
-        {tcp_passive, S} = do_next(),
+        {tcp, S, "a"} = next(),
+        {tcp, S, "b"} = next(),
+        {tcp, S, "c"} = next(),
+        {tcp_passive, S} = next(),
         {ok, [{active, false}]} = inet:getopts(S, [active]),
-        do_none(),
+        none(),
         {ok, "d"} = gen_tcp:recv(S, 0, 5000)
     end).
 
@@ -435,10 +437,10 @@ count_ends_with_tcp_passive(_Config) ->
 count_counts_http_items(_Config) ->
     do_with_pair([{packet, http}, {active, 2}], fun(S, P) ->
         do_send(P, "GET / HTTP/1.1\r\nHost: h\r\nHost: i\r\n\r\n"),
-        {http, S, {http_request, 'GET', _, _}} = do_next(),
-        {http, S, {http_header, _, 'Host', _, "h"}} = do_next(),
-        {tcp_passive, S} = do_next(),
-        do_none(),
+        {http, S, {http_request, 'GET', _, _}} = next(),
+        {http, S, {http_header, _, 'Host', _, "h"}} = next(),
+        {tcp_passive, S} = next(),
+        none(),
         {ok, {http_header, _, 'Host', _, "i"}} = gen_tcp:recv(S, 0, 5000)
     end).
 
@@ -446,20 +448,20 @@ count_counts_http_items(_Config) ->
 count_counts_ssl_records(_Config) ->
     do_with_pair([{packet, ssl_tls}, {active, 2}], fun(S, P) ->
         do_send(P, [<<23, 3, 1, 1:16, I>> || I <- "abc"]),
-        {ssl_tls, S, 23, {3, 1}, <<"a">>} = do_next(),
-        {ssl_tls, S, 23, {3, 1}, <<"b">>} = do_next(),
-        {tcp_passive, S} = do_next(),
-        do_none()
+        {ssl_tls, S, 23, {3, 1}, <<"a">>} = next(),
+        {ssl_tls, S, 23, {3, 1}, <<"b">>} = next(),
+        {tcp_passive, S} = next(),
+        none()
     end).
 
 %% Every `{S, {data, _}}' counts.
 count_counts_port_deliveries(_Config) ->
     do_with_pair([{packet, 1}, {deliver, port}, {active, 2}], fun(S, P) ->
         do_send(P, <<1, "a", 1, "b">>),
-        {S, {data, "a"}} = do_next(),
-        {S, {data, "b"}} = do_next(),
-        {tcp_passive, S} = do_next(),
-        do_none()
+        {S, {data, "a"}} = next(),
+        {S, {data, "b"}} = next(),
+        {tcp_passive, S} = next(),
+        none()
     end).
 
 %% tcp_closed does not count: no tcp_passive at the end of the stream.
@@ -467,29 +469,29 @@ count_ignores_tcp_closed(_Config) ->
     do_with_pair([{packet, 1}, {active, 2}], fun(S, P) ->
         do_send(P, <<1, "a">>),
         do_finish(P),
-        {tcp, S, "a"} = do_next(),
-        {tcp_closed, S} = do_next(),
-        do_none()
+        {tcp, S, "a"} = next(),
+        {tcp_closed, S} = next(),
+        none()
     end).
 
 %% Nor does tcp_error; with `exit_on_close' false the count is still there.
 count_ignores_tcp_error(_Config) ->
     Opts = [{active, 2}, {show_econnreset, true}, {exit_on_close, false}],
     do_with_pair(Opts, fun(S, P) ->
-        do_reset(P),
-        {tcp_error, S, econnreset} = do_next(),
-        {tcp_closed, S} = do_next(),
+        tcp_pairs:peer_reset(P),
+        {tcp_error, S, econnreset} = next(),
+        {tcp_closed, S} = next(),
         {ok, [{active, 2}]} = inet:getopts(S, [active]),
-        do_none()
+        none()
     end).
 
 %% Packets without content are messages like any other.
 empty_packets_count(_Config) ->
     do_with_pair([binary, {packet, 4}, {active, 2}], fun(S, P) ->
         do_send(P, <<0:32, 0:32, 1:32, "x">>),
-        {tcp, S, <<>>} = do_next(),
-        {tcp, S, <<>>} = do_next(),
-        {tcp_passive, S} = do_next(),
+        {tcp, S, <<>>} = next(),
+        {tcp, S, <<>>} = next(),
+        {tcp_passive, S} = next(),
         {ok, <<"x">>} = gen_tcp:recv(S, 0, 5000)
     end).
 
@@ -498,7 +500,7 @@ local_close_sends_nothing(_Config) ->
     lists:foreach(fun(Active) ->
         do_with_pair([{active, Active}], fun(S, _P) ->
             ok = gen_tcp:close(S),
-            do_none(20)
+            none()
         end)
     end, [true, once, 5, false]).
 
@@ -507,7 +509,7 @@ close_by_another_sends_nothing(_Config) ->
     lists:foreach(fun(Active) ->
         do_with_pair([{active, Active}], fun(S, _P) ->
             ok = tcp_pairs:by_another(fun() -> gen_tcp:close(S) end),
-            do_none(20),
+            none(),
             {error, closed} = gen_tcp:send(S, "x")
         end)
     end, [true, once, 5, false]).
@@ -521,10 +523,10 @@ closed_comes_last(_Config) ->
         do_with_pair([{packet, Packet}, {active, true}], fun(S, P) ->
             do_send(P, [A, B]),
             do_finish(P),
-            {tcp, S, _} = do_next(),
-            {tcp, S, _} = do_next(),
-            {tcp_closed, S} = do_next(),
-            do_none(20)
+            {tcp, S, _} = next(),
+            {tcp, S, _} = next(),
+            {tcp_closed, S} = next(),
+            none()
         end)
     end, Cases).
 
@@ -537,9 +539,9 @@ partial_packet_is_dropped_at_end(_Config) ->
         do_with_pair([{packet, Packet}, {active, true}], fun(S, P) ->
             do_send(P, [Whole, Part]),
             do_finish(P),
-            {tcp, S, _} = do_next(),
-            {tcp_closed, S} = do_next(),
-            do_none(10)
+            {tcp, S, _} = next(),
+            {tcp_closed, S} = next(),
+            none()
         end)
     end, Cases).
 
@@ -547,7 +549,7 @@ partial_packet_is_dropped_at_end(_Config) ->
 gone_after_closed(_Config) ->
     do_both_ends([{active, true}], fun(S, P) ->
         do_finish(P),
-        {tcp_closed, S} = do_next(),
+        {tcp_closed, S} = next(),
         {error, closed} = gen_tcp:send(S, "x"),
         {error, closed} = gen_tcp:recv(S, 0, 1000),
         {error, einval} = inet:setopts(S, [{active, true}]),
@@ -563,12 +565,12 @@ open_after_closed_without_exit_on_close(_Config) ->
         Opts = [{active, Active}, {exit_on_close, false}],
         do_with_pair(Opts, fun(S, P) ->
             do_finish(P),
-            {tcp_closed, S} = do_next(),
+            {tcp_closed, S} = next(),
             {ok, [{active, Active}]} = inet:getopts(S, [active]),
             ok = gen_tcp:send(S, "half"),
             {ok, <<"half">>} = socket:recv(P, 4, 5000),
             {ok, _} = inet:peername(S),
-            do_none(10)
+            none()
         end)
     end, [true, once, 7]).
 
@@ -576,11 +578,11 @@ open_after_closed_without_exit_on_close(_Config) ->
 rearming_does_not_repeat_closed(_Config) ->
     do_with_pair([{active, once}, {exit_on_close, false}], fun(S, P) ->
         do_finish(P),
-        {tcp_closed, S} = do_next(),
+        {tcp_closed, S} = next(),
         ok = inet:setopts(S, [{active, false}]),
         ok = inet:setopts(S, [{active, once}]),
         ok = inet:setopts(S, [{active, true}]),
-        do_none(),
+        none(),
         ok = gen_tcp:send(S, "half"),
         {ok, <<"half">>} = socket:recv(P, 4, 5000)
     end).
@@ -592,17 +594,17 @@ arming_after_end_of_stream(_Config) ->
         do_with_pair([{active, false}], fun(S, P) ->
             do_finish(P),
             ok = inet:setopts(S, [{active, Active}]),
-            {tcp_closed, S} = do_next(),
-            do_none(10)
+            {tcp_closed, S} = next(),
+            none()
         end)
     end, [true, once, 1]),
     do_with_pair([{packet, 1}, {active, false}], fun(S, P) ->
         do_send(P, <<1, "a">>),
         do_finish(P),
         ok = inet:setopts(S, [{active, true}]),
-        {tcp, S, "a"} = do_next(),
-        {tcp_closed, S} = do_next(),
-        do_none()
+        {tcp, S, "a"} = next(),
+        {tcp_closed, S} = next(),
+        none()
     end).
 
 %% With `{active, 1}': the packet, tcp_passive, and tcp_closed only when
@@ -612,12 +614,12 @@ arming_count_after_end_of_stream(_Config) ->
         do_send(P, <<1, "a">>),
         do_finish(P),
         ok = inet:setopts(S, [{active, 1}]),
-        {tcp, S, "a"} = do_next(),
-        {tcp_passive, S} = do_next(),
-        do_none(),
+        {tcp, S, "a"} = next(),
+        {tcp_passive, S} = next(),
+        none(),
         ok = inet:setopts(S, [{active, 1}]),
-        {tcp_closed, S} = do_next(),
-        do_none()
+        {tcp_closed, S} = next(),
+        none()
     end).
 
 %% recv has already reported the end; arming still sends tcp_closed, once.
@@ -626,10 +628,10 @@ arming_after_reported_end(_Config) ->
         do_with_pair([{active, false}], fun(S, P) ->
             do_finish(P),
             {error, closed} = gen_tcp:recv(S, 0, 5000),
-            do_none(10),
+            none(),
             ok = inet:setopts(S, [{active, Active}]),
-            {tcp_closed, S} = do_next(),
-            do_none(10),
+            {tcp_closed, S} = next(),
+            none(),
             {error, closed} = gen_tcp:send(S, "x")
         end)
     end, [true, once, 1]).
@@ -640,22 +642,22 @@ messages_go_to_owner_not_to_setter(_Config) ->
         [ok = tcp_pairs:by_another(fun() ->
              do_send(P, <<1, "a">>),
              Result = inet:setopts(S, [{active, Active}]),
-             do_none(10),
+             none(),
              Result
          end) || Active <- [once, 1]],
-        {tcp, S, "a"} = do_next(),
-        {tcp, S, "a"} = do_next(),
-        {tcp_passive, S} = do_next(),
-        do_none()
+        {tcp, S, "a"} = next(),
+        {tcp, S, "a"} = next(),
+        {tcp_passive, S} = next(),
+        none()
     end).
 
 %% `{active, 0}' among the options of connect sends tcp_passive.
 zero_in_connect_options(_Config) ->
     lists:foreach(fun(N) ->
         do_with_pair([{active, N}], fun(S, _P) ->
-            {tcp_passive, S} = do_next(),
+            {tcp_passive, S} = next(),
             {ok, [{active, false}]} = inet:getopts(S, [active]),
-            do_none(10)
+            none()
         end)
     end, [0, -1, -32768]).
 
@@ -663,40 +665,40 @@ zero_in_connect_options(_Config) ->
 %% the accepted socket is passive and sends none.
 zero_in_listen_options(_Config) ->
     {ok, L} = do_listen([{active, 0}]),
-    {tcp_passive, L} = do_next(),
+    {tcp_passive, L} = next(),
     P = do_dial(L),
     {ok, S} = gen_tcp:accept(L, 5000),
     {ok, [{active, false}]} = inet:getopts(S, [active]),
     do_send(P, "x"),
-    do_none(),
+    none(),
     {ok, "x"} = gen_tcp:recv(S, 1, 5000),
-    do_reset(P),
+    tcp_pairs:peer_reset(P),
     ok = gen_tcp:close(S),
     ok = gen_tcp:close(L),
-    do_none(10).
+    none().
 
 %% So does every `{active, 0}' that is set on a listener.
 zero_on_listener(_Config) ->
     {ok, L} = do_listen([{active, true}]),
     ok = inet:setopts(L, [{active, 0}]),
-    {tcp_passive, L} = do_next(),
+    {tcp_passive, L} = next(),
     ok = inet:setopts(L, [{active, 0}]),
-    {tcp_passive, L} = do_next(),
+    {tcp_passive, L} = next(),
     {ok, [{active, false}]} = inet:getopts(L, [active]),
     ok = inet:setopts(L, [{active, false}]),
-    do_none(),
+    none(),
     ok = gen_tcp:close(L).
 
 %% A negative number on a listener does the same.
 negative_on_listener(_Config) ->
     {ok, L} = do_listen([{active, false}]),
     ok = inet:setopts(L, [{active, -3}]),
-    {tcp_passive, L} = do_next(),
+    {tcp_passive, L} = next(),
     ok = inet:setopts(L, [{active, 3}]),
     {ok, [{active, 3}]} = inet:getopts(L, [active]),
     ok = inet:setopts(L, [{active, -3}]),
-    {tcp_passive, L} = do_next(),
-    do_none(),
+    {tcp_passive, L} = next(),
+    none(),
     ok = gen_tcp:close(L).
 
 %% Otherwise a listener sends nothing, whatever arrives at it.
@@ -704,38 +706,38 @@ listener_sends_nothing(_Config) ->
     {ok, L} = do_listen([{active, true}]),
     P = do_dial(L),
     do_send(P, "x"),
-    do_none(),
+    none(),
     ok = inet:setopts(L, [{active, once}]),
-    do_none(20),
-    do_reset(P),
-    do_none(20),
+    none(),
+    tcp_pairs:peer_reset(P),
+    none(),
     ok = gen_tcp:close(L),
-    do_none(10).
+    none().
 
 %% A framing error right behind a good packet in the same read is
 %% reported when there is something to read again.
 late_framing_error(_Config) ->
     do_with_pair([{packet, tpkt}, {active, true}], fun(S, P) ->
         do_send(P, <<3, 0, 5:16, "a", 9, 9, 9, 9>>),
-        {tcp, S, [3, 0, 0, 5, $a]} = do_next(),
-        do_none(),
+        {tcp, S, [3, 0, 0, 5, $a]} = next(),
+        none(),
         do_send(P, "x"),
-        {tcp_error, S, emsgsize} = do_next(),
-        {tcp_closed, S} = do_next(),
-        do_none()
+        {tcp_error, S, emsgsize} = next(),
+        {tcp_closed, S} = next(),
+        none()
     end).
 
 %% The end of the stream is such an event.
 late_framing_error_at_end(_Config) ->
     do_with_pair([{packet, tpkt}, {active, true}], fun(S, P) ->
         do_send(P, <<3, 0, 5:16, "a", 9, 9, 9, 9>>),
-        {tcp, S, [3, 0, 0, 5, $a]} = do_next(),
+        {tcp, S, [3, 0, 0, 5, $a]} = next(),
         do_finish(P),
-        case do_next() of
-            {tcp_error, S, emsgsize} -> {tcp_closed, S} = do_next();
+        case next() of
+            {tcp_error, S, emsgsize} -> {tcp_closed, S} = next();
             {tcp_closed, S} -> ct:fail(error_was_not_reported)
         end,
-        do_none()
+        none()
     end).
 
 %%
@@ -788,10 +790,10 @@ refused_count_changes_nothing(_Config) ->
         {error, einval} = inet:setopts(S, [{active, 32766}]),
         {ok, [{active, 2}]} = inet:getopts(S, [active]),
         do_send(P, <<1, "a", 1, "b", 1, "c">>),
-        {tcp, S, "a"} = do_next(),
-        {tcp, S, "b"} = do_next(),
-        {tcp_passive, S} = do_next(),
-        do_none()
+        {tcp, S, "a"} = next(),
+        {tcp, S, "b"} = next(),
+        {tcp_passive, S} = next(),
+        none()
     end).
 
 %% In connect and listen a value out of range is exit(badarg).
@@ -832,13 +834,13 @@ last_entry_is_applied_first(_Config) ->
 zero_repeats_tcp_passive(_Config) ->
     do_both_ends([{active, false}], fun(S, _P) ->
         ok = inet:setopts(S, [{active, 0}]),
-        {tcp_passive, S} = do_now(),
+        {tcp_passive, S} = next_now(),
         ok = inet:setopts(S, [{active, 0}]),
-        {tcp_passive, S} = do_now(),
+        {tcp_passive, S} = next_now(),
         ok = inet:setopts(S, [{active, -7}]),
-        {tcp_passive, S} = do_now(),
+        {tcp_passive, S} = next_now(),
         ok = inet:setopts(S, [{active, false}]),
-        do_none(20)
+        none()
     end).
 
 %% getopts shows what is left of the count, and never 0.
@@ -847,9 +849,9 @@ count_reads_what_is_left(_Config) ->
         [begin
              {ok, [{active, Left}]} = inet:getopts(S, [active]),
              do_send(P, <<1, "a">>),
-             {tcp, S, "a"} = do_next()
+             {tcp, S, "a"} = next()
          end || Left <- [3, 2, 1]],
-        {tcp_passive, S} = do_next(),
+        {tcp_passive, S} = next(),
         {ok, [{active, false}]} = inet:getopts(S, [active])
     end).
 
@@ -859,14 +861,14 @@ forgotten_count_sends_no_tcp_passive(_Config) ->
     do_with_pair([{packet, 1}, {active, 2}], fun(S, P) ->
         ok = inet:setopts(S, [{active, true}]),
         do_send(P, <<1, "a", 1, "b", 1, "c">>),
-        [{tcp, S, [C]} = do_next() || C <- "abc"],
+        [{tcp, S, [C]} = next() || C <- "abc"],
         ok = inet:setopts(S, [{active, 2}]),
         ok = inet:setopts(S, [{active, once}]),
         do_send(P, <<1, "d">>),
-        {tcp, S, "d"} = do_next(),
+        {tcp, S, "d"} = next(),
         ok = inet:setopts(S, [{active, 2}]),
         ok = inet:setopts(S, [{active, false}]),
-        do_none(20),
+        none(),
         ok = inet:setopts(S, [{active, 2}]),
         {ok, [{active, 2}]} = inet:getopts(S, [active])
     end).
@@ -879,15 +881,15 @@ count_is_inherited_not_consumed(_Config) ->
          {ok, S} = gen_tcp:accept(L, 5000),
          {ok, [{active, 2}]} = inet:getopts(S, [active]),
          do_send(P, <<1, "a", 1, "b">>),
-         {tcp, S, "a"} = do_next(),
-         {tcp, S, "b"} = do_next(),
-         {tcp_passive, S} = do_next(),
+         {tcp, S, "a"} = next(),
+         {tcp, S, "b"} = next(),
+         {tcp_passive, S} = next(),
          {ok, [{active, 2}]} = inet:getopts(L, [active]),
-         do_reset(P),
+         tcp_pairs:peer_reset(P),
          ok = gen_tcp:close(S)
      end || _ <- [1, 2]],
     ok = gen_tcp:close(L),
-    do_none(10).
+    none().
 
 %% The value the listener has when the connection is handed out.
 modes_are_inherited(_Config) ->
@@ -897,7 +899,7 @@ modes_are_inherited(_Config) ->
          ok = inet:setopts(L, [{active, Active}]),
          {ok, S} = gen_tcp:accept(L, 5000),
          {ok, [{active, Active}]} = inet:getopts(S, [active]),
-         do_reset(P),
+         tcp_pairs:peer_reset(P),
          ok = gen_tcp:close(S)
      end || Active <- [true, once, false]],
     ok = gen_tcp:close(L).
@@ -906,14 +908,14 @@ modes_are_inherited(_Config) ->
 count_added_while_running(_Config) ->
     do_with_pair([{packet, 1}, {active, 2}], fun(S, P) ->
         do_send(P, <<1, "a">>),
-        {tcp, S, "a"} = do_next(),
+        {tcp, S, "a"} = next(),
         ok = inet:setopts(S, [{active, 2}]),
         do_send(P, <<1, "b", 1, "c", 1, "d">>),
-        {tcp, S, "b"} = do_next(),
-        {tcp, S, "c"} = do_next(),
-        {tcp, S, "d"} = do_next(),
-        {tcp_passive, S} = do_next(),
-        do_none(20)
+        {tcp, S, "b"} = next(),
+        {tcp, S, "c"} = next(),
+        {tcp, S, "d"} = next(),
+        {tcp_passive, S} = next(),
+        none()
     end).
 
 %%
@@ -927,7 +929,7 @@ once_finds_byte_in_kernel(_Config) ->
         [begin
              do_send(P, [C]),
              ok = inet:setopts(S, [{active, once}]),
-             {tcp, S, [C]} = do_now(),
+             {tcp, S, [C]} = next_now(),
              {ok, [{active, false}]} = inet:getopts(S, [active])
          end || C <- "abcdefgh"]
     end).
@@ -938,8 +940,8 @@ count_finds_byte_in_kernel(_Config) ->
         [begin
              do_send(P, [C]),
              ok = inet:setopts(S, [{active, 1}]),
-             {tcp, S, [C]} = do_now(),
-             {tcp_passive, S} = do_now()
+             {tcp, S, [C]} = next_now(),
+             {tcp_passive, S} = next_now()
          end || C <- "abcdefgh"]
     end).
 
@@ -948,10 +950,10 @@ once_finds_packet_in_kernel(_Config) ->
     do_with_pair([{packet, 4}, {active, false}], fun(S, P) ->
         do_send(P, <<1:32, "a">>),
         ok = inet:setopts(S, [{active, once}]),
-        {tcp, S, "a"} = do_now(),
+        {tcp, S, "a"} = next_now(),
         do_send(P, <<1:32, "b">>),
         ok = inet:setopts(S, [{active, 2}]),
-        {tcp, S, "b"} = do_now(),
+        {tcp, S, "b"} = next_now(),
         {ok, [{active, 1}]} = inet:getopts(S, [active])
     end).
 
@@ -961,10 +963,10 @@ once_finds_buffered_packet(_Config) ->
         do_send(P, <<1, "a", 1, "b", 1, "c">>),
         {ok, "a"} = gen_tcp:recv(S, 0, 5000),
         ok = inet:setopts(S, [{active, once}]),
-        {tcp, S, "b"} = do_now(),
+        {tcp, S, "b"} = next_now(),
         ok = inet:setopts(S, [{active, 1}]),
-        {tcp, S, "c"} = do_now(),
-        {tcp_passive, S} = do_now()
+        {tcp, S, "c"} = next_now(),
+        {tcp_passive, S} = next_now()
     end).
 
 %% `once' takes exactly one of several buffered packets.
@@ -973,10 +975,10 @@ once_takes_one_buffered_packet(_Config) ->
         do_send(P, <<1, "a", 1, "b", 1, "c">>),
         [begin
              ok = inet:setopts(S, [{active, once}]),
-             {tcp, S, [C]} = do_now(),
-             none = do_now()
+             {tcp, S, [C]} = next_now(),
+             none = next_now()
          end || C <- "abc"],
-        do_none(20)
+        none()
     end).
 
 %% A count takes as many buffered packets as it says; the first is
@@ -985,11 +987,11 @@ count_takes_one_buffered_packet(_Config) ->
     do_with_pair([{packet, 1}, {active, false}], fun(S, P) ->
         do_send(P, <<1, "a", 1, "b", 1, "c", 1, "d">>),
         ok = inet:setopts(S, [{active, 3}]),
-        {tcp, S, "a"} = do_now(),
-        {tcp, S, "b"} = do_next(),
-        {tcp, S, "c"} = do_next(),
-        {tcp_passive, S} = do_next(),
-        do_none(20),
+        {tcp, S, "a"} = next_now(),
+        {tcp, S, "b"} = next(),
+        {tcp, S, "c"} = next(),
+        {tcp_passive, S} = next(),
+        none(),
         {ok, "d"} = gen_tcp:recv(S, 0, 5000)
     end).
 
@@ -999,7 +1001,7 @@ once_finds_end_of_stream(_Config) ->
     do_with_pair([{active, false}], fun(S, P) ->
         do_finish(P),
         ok = inet:setopts(S, [{active, once}]),
-        {tcp_closed, S} = do_now()
+        {tcp_closed, S} = next_now()
     end).
 
 %% With a count too.
@@ -1007,17 +1009,17 @@ count_finds_end_of_stream(_Config) ->
     do_with_pair([{active, false}], fun(S, P) ->
         do_finish(P),
         ok = inet:setopts(S, [{active, 3}]),
-        {tcp_closed, S} = do_now()
+        {tcp_closed, S} = next_now()
     end).
 
 %% And a reset.
 once_finds_reset(_Config) ->
     do_with_pair([{active, false}, {show_econnreset, true}], fun(S, P) ->
-        do_reset(P),
+        tcp_pairs:peer_reset(P),
         ok = tcp_pairs:reset_arrived(S),
         ok = inet:setopts(S, [{active, once}]),
-        {tcp_error, S, econnreset} = do_now(),
-        {tcp_closed, S} = do_now()
+        {tcp_error, S, econnreset} = next_now(),
+        {tcp_closed, S} = next_now()
     end).
 
 %% Bytes that were pushed back are input like any other.
@@ -1025,7 +1027,7 @@ once_finds_unread_bytes(_Config) ->
     do_with_pair([{packet, 1}, {active, false}], fun(S, _P) ->
         ok = gen_tcp:unrecv(S, <<1, "u">>),
         ok = inet:setopts(S, [{active, once}]),
-        {tcp, S, "u"} = do_now()
+        {tcp, S, "u"} = next_now()
     end).
 
 %% `true' sends all complete packets that were read before setopts returns.
@@ -1034,11 +1036,11 @@ true_finds_buffered_packets(_Config) ->
         do_send(P, <<1, "a", 1, "b", 1, "c", 1>>),
         {ok, "a"} = gen_tcp:recv(S, 0, 5000),
         ok = inet:setopts(S, [{active, true}]),
-        {tcp, S, "b"} = do_now(),
-        {tcp, S, "c"} = do_now(),
-        do_none(20),
+        {tcp, S, "b"} = next_now(),
+        {tcp, S, "c"} = next_now(),
+        none(),
         do_send(P, "d"),
-        {tcp, S, "d"} = do_next()
+        {tcp, S, "d"} = next()
     end).
 
 %% What is still in the kernel, and the end of the stream, follow shortly.
@@ -1047,9 +1049,9 @@ true_finds_kernel_input(_Config) ->
         do_send(P, <<1, "a", 1, "b">>),
         do_finish(P),
         ok = inet:setopts(S, [{active, true}]),
-        {tcp, S, "a"} = do_next(),
-        {tcp, S, "b"} = do_next(),
-        {tcp_closed, S} = do_next()
+        {tcp, S, "a"} = next(),
+        {tcp, S, "b"} = next(),
+        {tcp_closed, S} = next()
     end).
 
 %% The packet type is changed in the call that arms: what was read before
@@ -1059,7 +1061,7 @@ packet_change_finds_buffered_packet(_Config) ->
         do_send(P, ["a\n", <<1:16, "b">>, <<1:16, "c">>]),
         {ok, "a\n"} = gen_tcp:recv(S, 0, 5000),
         ok = inet:setopts(S, [{packet, 2}, {active, once}]),
-        {tcp, S, "b"} = do_now(),
+        {tcp, S, "b"} = next_now(),
         {ok, "c"} = gen_tcp:recv(S, 0, 5000)
     end).
 
@@ -1068,13 +1070,13 @@ packet_change_finds_buffered_packet(_Config) ->
 packet_change_while_armed(_Config) ->
     do_with_pair([{packet, line}, {active, true}], fun(S, P) ->
         do_send(P, "a\n"),
-        {tcp, S, "a\n"} = do_next(),
+        {tcp, S, "a\n"} = next(),
         ok = inet:setopts(S, [{packet, 2}]),
         do_send(P, <<2:16, "b\n">>),
-        {tcp, S, "b\n"} = do_next(),
+        {tcp, S, "b\n"} = next(),
         ok = inet:setopts(S, [{packet, line}]),
         do_send(P, "c\n"),
-        {tcp, S, "c\n"} = do_next()
+        {tcp, S, "c\n"} = next()
     end).
 
 %% Once setopts has returned with `{active, false}' no message is made,
@@ -1085,7 +1087,7 @@ passive_means_silence(_Config) ->
         Seen = do_count_messages(S, 1, 100),
         ok = inet:setopts(S, [{active, false}]),
         Next = do_count_waiting(S, Seen),
-        do_none(),
+        none(),
         [{ok, <<I:32>>} = gen_tcp:recv(S, 0, 5000)
          || I <- lists:seq(Next, 5000)]
     end).
@@ -1094,12 +1096,12 @@ passive_means_silence(_Config) ->
 passive_keeps_partial_packet(_Config) ->
     do_with_pair([{packet, 1}, {active, true}], fun(S, P) ->
         do_send(P, <<1, "a", 3, "b">>),
-        {tcp, S, "a"} = do_next(),
+        {tcp, S, "a"} = next(),
         ok = inet:setopts(S, [{active, false}]),
         {error, timeout} = gen_tcp:recv(S, 0, 20),
         do_send(P, "cd"),
         {ok, "bcd"} = gen_tcp:recv(S, 0, 5000),
-        do_none(10)
+        none()
     end).
 
 %% Switching between `true', `once', a count and recv many times, with the
@@ -1116,10 +1118,10 @@ once_pump_loses_nothing(_Config) ->
     do_with_pair([binary, {packet, 4}, {active, once}], fun(S, P) ->
         do_numbers(P, 3000),
         [begin
-             {tcp, S, <<I:32>>} = do_next(),
+             {tcp, S, <<I:32>>} = next(),
              ok = inet:setopts(S, [{active, once}])
          end || I <- lists:seq(1, 3000)],
-        none = do_now()
+        none = next_now()
     end).
 
 %% The usual loop with a count: re-armed at tcp_passive.
@@ -1127,12 +1129,12 @@ count_pump_loses_nothing(_Config) ->
     do_with_pair([binary, {packet, 4}, {active, 7}], fun(S, P) ->
         do_numbers(P, 2800),
         [begin
-             [{tcp, S, <<I:32>>} = do_next()
+             [{tcp, S, <<I:32>>} = next()
               || I <- lists:seq(First, First + 6)],
-             {tcp_passive, S} = do_next(),
+             {tcp_passive, S} = next(),
              ok = inet:setopts(S, [{active, 7}])
          end || First <- lists:seq(1, 2800, 7)],
-        none = do_now()
+        none = next_now()
     end).
 
 %% After `once' has fired recv may be used; while it waits recv is
@@ -1141,11 +1143,11 @@ recv_between_once(_Config) ->
     do_with_pair([{packet, 1}, {active, once}], fun(S, P) ->
         {error, einval} = gen_tcp:recv(S, 0, 0),
         do_send(P, <<1, "a", 1, "b", 1, "c">>),
-        {tcp, S, "a"} = do_next(),
+        {tcp, S, "a"} = next(),
         {ok, "b"} = gen_tcp:recv(S, 0, 5000),
         ok = inet:setopts(S, [{active, once}]),
-        {tcp, S, "c"} = do_next(),
-        do_none(10)
+        {tcp, S, "c"} = next(),
+        none()
     end).
 
 %% A connection from an armed listener is armed before accept returns: its
@@ -1156,10 +1158,10 @@ accepted_socket_is_armed_at_once(_Config) ->
     do_send(P, <<1, "a">>),
     do_finish(P),
     {ok, S} = gen_tcp:accept(L, 5000),
-    {tcp, S, "a"} = do_next(),
-    {tcp_closed, S} = do_next(),
+    {tcp, S, "a"} = next(),
+    {tcp_closed, S} = next(),
     {error, einval} = inet:peername(S),
-    do_reset(P),
+    tcp_pairs:peer_reset(P),
     ok = gen_tcp:close(L).
 
 %%
@@ -1177,12 +1179,12 @@ do_numbers(P, Last) ->
 do_count_messages(_S, Next, Limit) when Next > Limit ->
     Next;
 do_count_messages(S, Next, Limit) ->
-    {tcp, S, <<Next:32>>} = do_next(),
+    {tcp, S, <<Next:32>>} = next(),
     do_count_messages(S, Next + 1, Limit).
 
 %% Takes what is in the mailbox already; returns the number that is due then.
 do_count_waiting(S, Next) ->
-    case do_now() of
+    case next_now() of
         {tcp, S, <<Next:32>>} -> do_count_waiting(S, Next + 1);
         none -> Next
     end.
@@ -1192,21 +1194,21 @@ do_toggle(_S, Next, Last) when Next > Last ->
 do_toggle(S, Next, Last) ->
     Active = element(1 + Next rem 3, {true, once, 3}),
     ok = inet:setopts(S, [{active, Active}]),
-    {tcp, S, <<Next:32>>} = do_next(),
+    {tcp, S, <<Next:32>>} = next(),
     ok = inet:setopts(S, [{active, false}]),
     Then = do_toggle_waiting(S, Next + 1),
-    none = do_now(),
+    none = next_now(),
     case Then > Last of
         true ->
             ok;
         false ->
             {ok, <<Then:32>>} = gen_tcp:recv(S, 0, 5000),
-            none = do_now(),
+            none = next_now(),
             do_toggle(S, Then + 1, Last)
     end.
 
 do_toggle_waiting(S, Next) ->
-    case do_now() of
+    case next_now() of
         {tcp, S, <<Next:32>>} -> do_toggle_waiting(S, Next + 1);
         {tcp_passive, S} -> do_toggle_waiting(S, Next);
         none -> Next
@@ -1224,7 +1226,7 @@ do_both_ends(Opts, Fun) ->
     {ok, S} = gen_tcp:accept(L, 5000),
     try Fun(S, P)
     after
-        do_reset(P),
+        tcp_pairs:peer_reset(P),
         gen_tcp:close(S),
         gen_tcp:close(L)
     end.
@@ -1238,7 +1240,7 @@ do_with_pair(Opts, Fun) ->
     tcp_pairs:peer_close(L),
     try Fun(S, P)
     after
-        do_reset(P),
+        tcp_pairs:peer_reset(P),
         gen_tcp:close(S)
     end.
 
@@ -1259,28 +1261,9 @@ do_finish(P) ->
     ok = tcp_pairs:peer_shutdown(P, write),
     ok = tcp_pairs:acknowledged(P).
 
-%% Resets the connection; a case may have done so already.
-do_reset(P) ->
-    case socket:setopt(P, {socket, linger}, #{onoff => true, linger => 0}) of
-        ok -> ok = socket:close(P);
-        {error, closed} -> ok
-    end.
-
 %%
 %% The mailbox
 %%
-
-do_next() ->
-    receive Message -> Message after 10000 -> timeout end.
-
-do_now() ->
-    receive Message -> Message after 0 -> none end.
-
-do_none() ->
-    do_none(50).
-
-do_none(Time) ->
-    receive Message -> ct:fail({unexpected, Message}) after Time -> ok end.
 
 %% The next Octets bytes of S, from messages.
 do_gather(S, Octets) ->
@@ -1289,5 +1272,5 @@ do_gather(S, Octets) ->
 do_gather_chunks(_S, 0) ->
     [];
 do_gather_chunks(S, Octets) when Octets > 0 ->
-    {tcp, S, Data} = do_next(),
+    {tcp, S, Data} = next(),
     [Data | do_gather_chunks(S, Octets - iolist_size(Data))].

@@ -42,11 +42,14 @@
 
 -define(MEGABYTE, 1_000_000).
 
+-import(callers, [start/1, result/1, waits/1, kill/1]).
+-import(mailbox, [next/0, none/0]).
+
 suite() ->
     [{timetrap, {seconds, 30}}].
 
 all() ->
-    driver_groups:all().
+    driver_groups:all_with_shards().
 
 groups() ->
     driver_groups:groups(cases()).
@@ -127,10 +130,10 @@ end_passive_half_open(_Config) ->
 end_armed(_Config) ->
     [do_with_peer([{active, Active}], fun(S, P) ->
          ok = tcp_pairs:peer_shutdown(P, write),
-         {tcp_closed, S} = do_next(),
+         {tcp_closed, S} = next(),
          do_calls(S, [{send, closed}, {recv, closed}]),
          true = tcp_pairs:is_gone(S),
-         do_none()
+         none()
      end) || Active <- [true, once, 5]],
     ok.
 
@@ -139,12 +142,12 @@ end_armed(_Config) ->
 end_armed_half_open(_Config) ->
     do_with_peer([{active, true}, {exit_on_close, false}], fun(S, P) ->
         ok = tcp_pairs:peer_shutdown(P, write),
-        {tcp_closed, S} = do_next(),
+        {tcp_closed, S} = next(),
         do_calls(S, [{send, ok}, {send, ok}]),
         <<"xx">> = tcp_pairs:peer_recv(P, 2),
         ok = inet:setopts(S, [{active, false}]),
         do_calls(S, [{recv, closed}, {recv, closed}, {send, ok}]),
-        do_none()
+        none()
     end).
 
 %% Until somebody reads, a passive socket does not notice the end:
@@ -178,10 +181,10 @@ end_inside_packet(_Config) ->
     end),
     do_with_peer([], fun(S, P) ->
         ok = tcp_pairs:peer_send(P, "abc"),
-        Receiver = do_start(fun() -> gen_tcp:recv(S, 5, 10000) end),
-        do_waiting(Receiver),
+        Receiver = start(fun() -> gen_tcp:recv(S, 5, 10000) end),
+        waits(Receiver),
         ok = tcp_pairs:peer_shutdown(P, write),
-        {error, closed} = do_result(Receiver),
+        {error, closed} = result(Receiver),
         do_calls(S, [{recv, enotconn}])
     end).
 
@@ -217,11 +220,11 @@ reset_passive_half_open(_Config) ->
 %% A reset while armed: tcp_closed alone, and the socket is gone.
 reset_armed(_Config) ->
     [do_with_peer([{active, Active}], fun(S, P) ->
-         do_reset(P),
-         {tcp_closed, S} = do_next(),
+         tcp_pairs:peer_reset(P),
+         {tcp_closed, S} = next(),
          do_calls(S, [{send, closed}, {send, closed}, {recv, closed}]),
          true = tcp_pairs:is_gone(S),
-         do_none()
+         none()
      end) || Active <- [true, once, 5]],
     ok.
 
@@ -229,11 +232,11 @@ reset_armed(_Config) ->
 %% closed, later ones that it is not connected.
 reset_armed_half_open(_Config) ->
     do_with_peer([{active, true}, {exit_on_close, false}], fun(S, P) ->
-        do_reset(P),
-        {tcp_closed, S} = do_next(),
+        tcp_pairs:peer_reset(P),
+        {tcp_closed, S} = next(),
         do_calls(S, [{send, closed}, {send, closed}, {send, enotconn},
                      {send, enotconn}]),
-        do_none()
+        none()
     end).
 
 %% A reset with show_econnreset: recv says econnreset once; sends are not
@@ -276,12 +279,12 @@ reset_shown_passive_half_open_read_on(_Config) ->
 %% A reset while armed: tcp_error, tcp_closed, and the socket is gone.
 reset_shown_armed(_Config) ->
     [do_with_peer([{active, Active}, {show_econnreset, true}], fun(S, P) ->
-         do_reset(P),
-         {tcp_error, S, econnreset} = do_next(),
-         {tcp_closed, S} = do_next(),
+         tcp_pairs:peer_reset(P),
+         {tcp_error, S, econnreset} = next(),
+         {tcp_closed, S} = next(),
          do_calls(S, [{send, closed}, {recv, closed}]),
          true = tcp_pairs:is_gone(S),
-         do_none()
+         none()
      end) || Active <- [true, once, 5]],
     ok.
 
@@ -290,13 +293,13 @@ reset_shown_armed(_Config) ->
 reset_shown_armed_half_open(_Config) ->
     Opts = [{active, true}, {exit_on_close, false}, {show_econnreset, true}],
     do_with_peer(Opts, fun(S, P) ->
-        do_reset(P),
-        {tcp_error, S, econnreset} = do_next(),
-        {tcp_closed, S} = do_next(),
+        tcp_pairs:peer_reset(P),
+        {tcp_error, S, econnreset} = next(),
+        {tcp_closed, S} = next(),
         do_calls(S, [{send, econnreset}]),
-        {tcp_error, S, econnreset} = do_next(),
+        {tcp_error, S, econnreset} = next(),
         do_calls(S, [{send, enotconn}, {send, enotconn}]),
-        do_none()
+        none()
     end).
 
 %% Half open after the end of the stream, and then the peer resets: two
@@ -323,10 +326,10 @@ data_before_reset_is_delivered(_Config) ->
         ok = tcp_pairs:peer_send(P, "last\nwords\n"),
         do_reset(S, P),
         ok = inet:setopts(S, [{active, true}]),
-        {tcp, S, <<"last\n">>} = do_next(),
-        {tcp, S, <<"words\n">>} = do_next(),
-        {tcp_error, S, econnreset} = do_next(),
-        {tcp_closed, S} = do_next()
+        {tcp, S, <<"last\n">>} = next(),
+        {tcp, S, <<"words\n">>} = next(),
+        {tcp_error, S, econnreset} = next(),
+        {tcp_closed, S} = next()
     end).
 
 %% A peer that closes without having read everything resets.
@@ -354,9 +357,9 @@ peer_closes_then_sends_fail(_Config) ->
 %% The peer resets while output is queued, after send had said ok:
 %% the next send says so once, the first recv as well.
 reset_with_queued_output(_Config) ->
-    [do_with_stuck([{show_econnreset, Show}], fun(S, P) ->
-         _ = do_fill(S),
-         do_reset(P),
+    [stuck:with([{show_econnreset, Show}], fun(S, P) ->
+         _ = stuck:fill(S),
+         tcp_pairs:peer_reset(P),
          do_released(S),
          do_calls(S, [{send, Reason}, {send, enotconn}, {recv, Reason},
                       {recv, enotconn}])
@@ -365,9 +368,9 @@ reset_with_queued_output(_Config) ->
 
 %% If recv comes first, sends are not connected at once.
 reset_with_queued_output_recv_first(_Config) ->
-    [do_with_stuck([{show_econnreset, Show}], fun(S, P) ->
-         _ = do_fill(S),
-         do_reset(P),
+    [stuck:with([{show_econnreset, Show}], fun(S, P) ->
+         _ = stuck:fill(S),
+         tcp_pairs:peer_reset(P),
          do_released(S),
          do_calls(S, [{recv, Reason}, {send, enotconn}, {recv, enotconn}])
      end) || {Show, Reason} <- [{false, closed}, {true, econnreset}]],
@@ -379,19 +382,19 @@ failed_send_then_armed(_Config) ->
     do_with_peer([], fun(S, P) ->
         do_reset(S, P),
         do_calls(S, [{send, closed}]),
-        do_none(),
+        none(),
         ok = inet:setopts(S, [{active, once}]),
-        {tcp_closed, S} = do_next(),
-        do_none(),
+        {tcp_closed, S} = next(),
+        none(),
         true = tcp_pairs:is_gone(S)
     end),
     do_with_peer([{show_econnreset, true}], fun(S, P) ->
         do_reset(S, P),
         do_calls(S, [{send, econnreset}]),
         ok = inet:setopts(S, [{active, true}]),
-        {tcp_error, S, econnreset} = do_next(),
-        {tcp_closed, S} = do_next(),
-        do_none(),
+        {tcp_error, S, econnreset} = next(),
+        {tcp_closed, S} = next(),
+        none(),
         true = tcp_pairs:is_gone(S)
     end).
 
@@ -401,8 +404,8 @@ reported_end_then_armed(_Config) ->
         do_reset(S, P),
         do_calls(S, [{recv, econnreset}]),
         ok = inet:setopts(S, [{active, true}]),
-        {tcp_closed, S} = do_next(),
-        do_none(),
+        {tcp_closed, S} = next(),
+        none(),
         true = tcp_pairs:is_gone(S)
     end).
 
@@ -410,11 +413,11 @@ reported_end_then_armed(_Config) ->
 %% whichever of the two notices the reset first.
 send_to_reset_armed_socket(_Config) ->
     [do_with_peer([{active, true}, {show_econnreset, Show}], fun(S, P) ->
-         do_reset(P),
+         tcp_pairs:peer_reset(P),
          tcp_pairs:eventually(fun() -> gen_tcp:send(S, "x") =:= {error, closed} end),
-         [{tcp_error, S, econnreset} = do_next() || Show],
-         {tcp_closed, S} = do_next(),
-         do_none()
+         [{tcp_error, S, econnreset} = next() || Show],
+         {tcp_closed, S} = next(),
+         none()
      end) || Show <- [false, true]],
     ok.
 
@@ -440,29 +443,29 @@ close_without_queue(_Config) ->
 %% Close blocks the caller until the queue is empty.
 close_waits_for_queue(_Config) ->
     {S, P, Owner} = do_owned_stuck([]),
-    Filled = do_fill(S),
+    Filled = stuck:fill(S),
     Closer = do_ask(Owner, fun() -> gen_tcp:close(S) end),
-    do_waiting(Closer),
+    waits(Closer),
     {Filled, closed} = tcp_pairs:peer_recv_all(P),
-    ok = do_result(Closer),
+    ok = result(Closer),
     do_end(Owner, P).
 
 %% Whoever calls it.
 close_by_another_waits_for_queue(_Config) ->
-    do_with_stuck([], fun(S, P) ->
-        Filled = do_fill(S),
-        Closer = do_start(fun() -> gen_tcp:close(S) end),
-        do_waiting(Closer),
+    stuck:with([], fun(S, P) ->
+        Filled = stuck:fill(S),
+        Closer = start(fun() -> gen_tcp:close(S) end),
+        waits(Closer),
         {Filled, closed} = tcp_pairs:peer_recv_all(P),
-        ok = do_result(Closer)
+        ok = result(Closer)
     end).
 
 %% After five seconds without any progress close returns; a peer
 %% that reads after all gets every byte and then the end.
 close_gives_up_on_stalled_peer(_Config) ->
-    do_with_stuck([], fun(S, P) ->
-        Filled = do_fill(S),
-        do_settle(S),
+    stuck:with([], fun(S, P) ->
+        Filled = stuck:fill(S),
+        _ = stuck:settled(S),
         ok = gen_tcp:close(S),
         {error, closed} = gen_tcp:send(S, "x"),
         {Filled, closed} = tcp_pairs:peer_recv_all(P)
@@ -472,18 +475,18 @@ close_gives_up_on_stalled_peer(_Config) ->
 %% than a close that began earlier and waits for the same reason without that
 %% option; the queue is delivered all the same.
 close_lingers_for_a_while(_Config) ->
-    do_with_stuck([], fun(Slow, SlowPeer) ->
-        do_with_stuck([{linger, {true, 1}}], fun(S, P) ->
-            SlowFilled = do_fill(Slow),
-            Filled = do_fill(S),
-            do_settle(S),
-            Closer = do_start(fun() -> gen_tcp:close(Slow) end),
+    stuck:with([], fun(Slow, SlowPeer) ->
+        stuck:with([{linger, {true, 1}}], fun(S, P) ->
+            SlowFilled = stuck:fill(Slow),
+            Filled = stuck:fill(S),
+            _ = stuck:settled(S),
+            Closer = start(fun() -> gen_tcp:close(Slow) end),
             ok = gen_tcp:close(S),
-            do_waiting(Closer),
+            waits(Closer),
             {error, closed} = gen_tcp:send(S, "x"),
             {Filled, closed} = tcp_pairs:peer_recv_all(P),
             {SlowFilled, closed} = tcp_pairs:peer_recv_all(SlowPeer),
-            ok = do_result(Closer)
+            ok = result(Closer)
         end)
     end).
 
@@ -496,8 +499,8 @@ close_with_linger_zero_resets(_Config) ->
 
 %% With a queue too: it is dropped and close does not wait.
 close_with_linger_zero_drops_queue(_Config) ->
-    do_with_stuck([{linger, {true, 0}}], fun(S, P) ->
-        Filled = do_fill(S),
+    stuck:with([{linger, {true, 0}}], fun(S, P) ->
+        Filled = stuck:fill(S),
         ok = gen_tcp:close(S),
         {Got, econnreset} = tcp_pairs:peer_recv_all(P),
         true = byte_size(Got) < ?MEGABYTE,
@@ -509,14 +512,14 @@ close_with_linger_zero_drops_queue(_Config) ->
 owner_exit_flushes_queue(_Config) ->
     [begin
          {S, P, Owner} = do_owned_stuck([]),
-         Filled = do_fill(S),
+         Filled = stuck:fill(S),
          Monitor = monitor(process, Owner),
          End(Owner),
          receive {'DOWN', Monitor, process, Owner, _} -> ok end,
          tcp_pairs:eventually(fun() -> gen_tcp:recv(S, 0, 0) =:= {error, closed} end),
          {error, closed} = gen_tcp:send(S, "x"),
          {Filled, closed} = tcp_pairs:peer_recv_all(P),
-         do_reset(P)
+         tcp_pairs:peer_reset(P)
      end || End <- [fun(Owner) -> do_ask(Owner, fun() -> exit(normal) end) end,
                     fun(Owner) -> do_ask(Owner, fun() -> exit(crash) end) end,
                     fun(Owner) -> exit(Owner, shutdown) end,
@@ -526,20 +529,20 @@ owner_exit_flushes_queue(_Config) ->
 %% With `{linger, {true, 0}}' the queue is dropped.
 owner_exit_with_linger_zero_drops_queue(_Config) ->
     {S, P, Owner} = do_owned_stuck([{linger, {true, 0}}]),
-    _ = do_fill(S),
-    do_end(Owner),
+    _ = stuck:fill(S),
+    kill(Owner),
     {Got, econnreset} = tcp_pairs:peer_recv_all(P),
     true = byte_size(Got) < ?MEGABYTE,
-    do_reset(P).
+    tcp_pairs:peer_reset(P).
 
 %% Close by the owner removes one tcp_closed of this socket from its
 %% mailbox.
 close_removes_own_tcp_closed(_Config) ->
     do_with_peer([{active, true}], fun(S, P) ->
         ok = tcp_pairs:peer_shutdown(P, write),
-        do_arrive([{tcp_closed, S}]),
+        mailbox:stay([{tcp_closed, S}]),
         ok = gen_tcp:close(S),
-        do_none()
+        none()
     end).
 
 %% Other messages stay, also a tcp_closed of another socket.
@@ -549,12 +552,12 @@ close_leaves_other_messages(_Config) ->
         do_with_peer([{active, true}], fun(S2, P2) ->
             ok = tcp_pairs:peer_send(P, "a\n"),
             Data = [{tcp, S, <<"a\n">>}, {tcp_passive, S}],
-            do_arrive(Data),
+            mailbox:stay(Data),
             ok = tcp_pairs:peer_shutdown(P2, write),
-            do_arrive(Data ++ [{tcp_closed, S2}]),
+            mailbox:stay(Data ++ [{tcp_closed, S2}]),
             ok = inet:setopts(S, [{active, once}]),
-            do_reset(P),
-            do_arrive(Data ++ [{tcp_closed, S2}, {tcp_error, S, econnreset},
+            tcp_pairs:peer_reset(P),
+            mailbox:stay(Data ++ [{tcp_closed, S2}, {tcp_error, S, econnreset},
                                {tcp_closed, S}]),
             ok = gen_tcp:close(S),
             [{tcp, S, <<"a\n">>}, {tcp_passive, S}, {tcp_closed, S2},
@@ -576,10 +579,10 @@ close_twice_and_by_anybody(_Config) ->
 %% A process that waits in recv gets closed, whoever closes.
 close_releases_blocked_recv(_Config) ->
     do_with_peer([], fun(S, _P) ->
-        Receiver = do_start(fun() -> gen_tcp:recv(S, 0) end),
-        do_waiting(Receiver),
+        Receiver = start(fun() -> gen_tcp:recv(S, 0) end),
+        waits(Receiver),
         ok = gen_tcp:close(S),
-        {error, closed} = do_result(Receiver)
+        {error, closed} = result(Receiver)
     end),
     do_with_peer([], fun(S, _P) ->
         Case = self(),
@@ -596,6 +599,8 @@ close_never_accepted_connection(_Config) ->
     {L, Port} = tcp_pairs:listen(),
     {ok, S} = gen_tcp:connect({127, 0, 0, 1}, Port, [binary, {active, false}]),
     ok = gen_tcp:send(S, "hello"),
+    %% Else another port program may close the listener before.
+    ok = tcp_pairs:acknowledged(S),
     ok = gen_tcp:close(L),
     ok = tcp_pairs:reset_arrived(S),
     {error, closed} = gen_tcp:recv(S, 0, 5000),
@@ -611,8 +616,8 @@ close_both_ends_at_once(_Config) ->
     [begin
          {A, B} = tcp_pairs:pair([{active, once}]),
          ok = gen_tcp:send(A, "x"),
-         Closers = [do_start(fun() -> gen_tcp:close(S) end) || S <- [A, B]],
-         [ok = do_result(Closer) || Closer <- Closers],
+         Closers = [start(fun() -> gen_tcp:close(S) end) || S <- [A, B]],
+         [ok = result(Closer) || Closer <- Closers],
          true = tcp_pairs:is_gone(A),
          true = tcp_pairs:is_gone(B)
      end || _ <- lists:seq(1, 20)],
@@ -647,7 +652,7 @@ calls_on_gone_return(_Config) ->
         {error, closed} = gen_tcp:shutdown(S, write),
         {error, closed} = gen_tcp:controlling_process(S, self()),
         ok = gen_tcp:close(S),
-        do_none()
+        none()
     end).
 
 %%
@@ -656,8 +661,8 @@ calls_on_gone_return(_Config) ->
 
 %% Shutdown returns at once and the end follows the last queued byte.
 shutdown_write_follows_queue(_Config) ->
-    do_with_stuck([], fun(S, P) ->
-        Filled = do_fill(S),
+    stuck:with([], fun(S, P) ->
+        Filled = stuck:fill(S),
         ok = gen_tcp:shutdown(S, write),
         {Filled, closed} = tcp_pairs:peer_recv_all(P),
         ok = tcp_pairs:peer_send(P, "answer"),
@@ -666,16 +671,16 @@ shutdown_write_follows_queue(_Config) ->
 
 %% The same for read_write.
 shutdown_read_write_follows_queue(_Config) ->
-    do_with_stuck([{exit_on_close, false}], fun(S, P) ->
-        Filled = do_fill(S),
+    stuck:with([{exit_on_close, false}], fun(S, P) ->
+        Filled = stuck:fill(S),
         ok = gen_tcp:shutdown(S, read_write),
         {Filled, closed} = tcp_pairs:peer_recv_all(P)
     end).
 
 %% A second shutdown is ok, while output is queued and after.
 shutdown_write_twice(_Config) ->
-    do_with_stuck([], fun(S, P) ->
-        Filled = do_fill(S),
+    stuck:with([], fun(S, P) ->
+        Filled = stuck:fill(S),
         ok = gen_tcp:shutdown(S, write),
         ok = gen_tcp:shutdown(S, write),
         {Filled, closed} = tcp_pairs:peer_recv_all(P),
@@ -684,8 +689,8 @@ shutdown_write_twice(_Config) ->
 
 %% Reading goes on meanwhile.
 shutdown_write_keeps_reading(_Config) ->
-    do_with_stuck([], fun(S, P) ->
-        Filled = do_fill(S),
+    stuck:with([], fun(S, P) ->
+        Filled = stuck:fill(S),
         ok = gen_tcp:shutdown(S, write),
         ok = tcp_pairs:peer_send(P, "one"),
         {ok, <<"one">>} = gen_tcp:recv(S, 3, 5000),
@@ -702,17 +707,17 @@ shutdown_write_keeps_messages(_Config) ->
         ok = gen_tcp:shutdown(S, write),
         {<<>>, closed} = tcp_pairs:peer_recv_all(P),
         ok = tcp_pairs:peer_send(P, "one\ntwo\n"),
-        {tcp, S, <<"one\n">>} = do_next(),
-        {tcp, S, <<"two\n">>} = do_next(),
+        {tcp, S, <<"one\n">>} = next(),
+        {tcp, S, <<"two\n">>} = next(),
         ok = tcp_pairs:peer_shutdown(P, write),
-        {tcp_closed, S} = do_next()
+        {tcp_closed, S} = next()
     end).
 
 %% A send while the shutdown waits for the queue says closed and
 %% destroys the socket, unsent data included.
 send_while_shutdown_drains(_Config) ->
-    do_with_stuck([], fun(S, P) ->
-        _ = do_fill(S),
+    stuck:with([], fun(S, P) ->
+        _ = stuck:fill(S),
         ok = gen_tcp:shutdown(S, write),
         do_calls(S, [{send, closed}, {recv, closed}, {recv, enotconn},
                      {send, enotconn}]),
@@ -722,11 +727,11 @@ send_while_shutdown_drains(_Config) ->
 
 %% Armed: tcp_closed, and the socket is gone.
 send_while_shutdown_drains_armed(_Config) ->
-    do_with_stuck([{active, true}], fun(S, P) ->
-        _ = do_fill(S),
+    stuck:with([{active, true}], fun(S, P) ->
+        _ = stuck:fill(S),
         ok = gen_tcp:shutdown(S, write),
         do_calls(S, [{send, closed}]),
-        {tcp_closed, S} = do_next(),
+        {tcp_closed, S} = next(),
         do_calls(S, [{send, closed}]),
         true = tcp_pairs:is_gone(S),
         {Got, _} = tcp_pairs:peer_recv_all(P),
@@ -735,14 +740,14 @@ send_while_shutdown_drains_armed(_Config) ->
 
 %% Armed with `exit_on_close' false: tcp_closed, and not connected.
 send_while_shutdown_drains_half_open(_Config) ->
-    do_with_stuck([{active, true}, {exit_on_close, false}], fun(S, _P) ->
-        _ = do_fill(S),
+    stuck:with([{active, true}, {exit_on_close, false}], fun(S, _P) ->
+        _ = stuck:fill(S),
         ok = gen_tcp:shutdown(S, write),
         do_calls(S, [{send, closed}]),
-        {tcp_closed, S} = do_next(),
+        {tcp_closed, S} = next(),
         do_calls(S, [{send, enotconn}]),
         false = tcp_pairs:is_gone(S),
-        do_none()
+        none()
     end).
 
 %% A send after a completed shutdown: closed, econnreset with
@@ -763,9 +768,9 @@ send_after_shutdown_armed(_Config) ->
          ok = gen_tcp:shutdown(S, write),
          {<<>>, closed} = tcp_pairs:peer_recv_all(P),
          do_calls(S, [{send, Reason}]),
-         [{tcp_error, S, econnreset} = do_next() || Show],
-         {tcp_closed, S} = do_next(),
-         do_none(),
+         [{tcp_error, S, econnreset} = next() || Show],
+         {tcp_closed, S} = next(),
+         none(),
          true = tcp_pairs:is_gone(S)
      end) || {Show, Reason} <- [{false, closed}, {true, econnreset}]],
     ok.
@@ -782,9 +787,9 @@ shutdown_read(_Config) ->
 shutdown_read_armed(_Config) ->
     do_with_peer([{active, true}], fun(S, _P) ->
         ok = gen_tcp:shutdown(S, read),
-        {tcp_closed, S} = do_next(),
+        {tcp_closed, S} = next(),
         do_calls(S, [{send, closed}]),
-        do_none()
+        none()
     end).
 
 %% With `exit_on_close' false sends continue.
@@ -800,9 +805,9 @@ shutdown_read_half_open(_Config) ->
 half_close_protocol(_Config) ->
     {Client, Server} = tcp_pairs:pair([{exit_on_close, false}, {recbuf, 16384},
                                        {sndbuf, 16384}]),
-    Request = do_bytes(?MEGABYTE),
+    Request = stuck:bytes(?MEGABYTE),
     Answer = binary:copy(Request, 2),
-    Serving = do_start(fun() ->
+    Serving = start(fun() ->
         {Request, closed} = do_recv_all(Server),
         ok = gen_tcp:send(Server, Answer),
         gen_tcp:close(Server)
@@ -810,7 +815,7 @@ half_close_protocol(_Config) ->
     ok = gen_tcp:send(Client, Request),
     ok = gen_tcp:shutdown(Client, write),
     {Answer, closed} = do_recv_all(Client),
-    ok = do_result(Serving),
+    ok = result(Serving),
     ok = gen_tcp:close(Client).
 
 %% The same with a server that is armed.
@@ -819,30 +824,30 @@ half_close_protocol_armed(_Config) ->
         ok = tcp_pairs:peer_send(P, "request"),
         ok = tcp_pairs:peer_shutdown(P, write),
         <<"request">> = do_gather_until_closed(S),
-        Answer = do_bytes(?MEGABYTE),
+        Answer = stuck:bytes(?MEGABYTE),
         ok = gen_tcp:send(S, Answer),
-        Closer = do_start(fun() -> gen_tcp:close(S) end),
+        Closer = start(fun() -> gen_tcp:close(S) end),
         {Answer, closed} = tcp_pairs:peer_recv_all(P),
-        ok = do_result(Closer)
+        ok = result(Closer)
     end).
 
 %% By default there is nothing left to answer on.
 half_close_needs_exit_on_close_false(_Config) ->
     do_with_peer([{active, true}], fun(S, P) ->
         ok = tcp_pairs:peer_shutdown(P, write),
-        {tcp_closed, S} = do_next(),
+        {tcp_closed, S} = next(),
         do_calls(S, [{send, closed}]),
         {<<>>, closed} = tcp_pairs:peer_recv_all(P)
     end).
 
 %% Close after a shutdown that still waits for the queue.
 close_after_shutdown(_Config) ->
-    do_with_stuck([], fun(S, P) ->
-        Filled = do_fill(S),
+    stuck:with([], fun(S, P) ->
+        Filled = stuck:fill(S),
         ok = gen_tcp:shutdown(S, write),
-        Closer = do_start(fun() -> gen_tcp:close(S) end),
+        Closer = start(fun() -> gen_tcp:close(S) end),
         {Filled, closed} = tcp_pairs:peer_recv_all(P),
-        ok = do_result(Closer)
+        ok = result(Closer)
     end).
 
 %%
@@ -878,27 +883,11 @@ do_recv_all(S, Got) ->
 
 %% Returns ok, because Common Test prints what a case returns.
 do_with_peer(Opts, Fun) ->
-    do_with(tcp_pairs:connect_to_peer(Opts), Fun).
-
-%% The same with a peer that takes little before it reads.
-do_with_stuck(Opts, Fun) ->
-    do_with(do_stuck(Opts), Fun).
-
-do_with({S, P}, Fun) ->
-    try
-        _ = Fun(S, P),
-        ok
-    after
-        do_reset(P),
-        gen_tcp:close(S)
-    end.
-
-do_stuck(Opts) ->
-    tcp_pairs:connect_to_peer([{sndbuf, 32768} | Opts], #{rcvbuf => 65536}).
+    tcp_pairs:with(tcp_pairs:connect_to_peer(Opts), Fun).
 
 %% The same, with an owner that is not the case and does what it is asked.
 do_owned_stuck(Opts) ->
-    {S, P} = do_stuck(Opts),
+    {S, P} = stuck:pair(Opts),
     Owner = spawn(fun do_serve/0),
     ok = gen_tcp:controlling_process(S, Owner),
     {S, P, Owner}.
@@ -913,32 +902,8 @@ do_ask(Owner, Fun) ->
     {Owner, Ref}.
 
 do_end(Owner, P) ->
-    do_end(Owner),
-    do_reset(P).
-
-do_end(Owner) ->
-    Monitor = monitor(process, Owner),
-    exit(Owner, kill),
-    receive {'DOWN', Monitor, process, Owner, _} -> ok end.
-
-%% One send that leaves most of a megabyte in the queue.
-do_fill(S) ->
-    Data = do_bytes(?MEGABYTE),
-    ok = gen_tcp:send(S, Data),
-    Data.
-
-%% Waits until the kernel takes no more of the queue.
-do_settle(S) ->
-    do_settle(S, none, 0).
-
-do_settle(_S, _Pending, 10) ->
-    ok;
-do_settle(S, Pending, Same) ->
-    receive after 10 -> ok end,
-    case inet:getstat(S, [send_pend]) of
-        Pending -> do_settle(S, Pending, Same + 1);
-        Other -> do_settle(S, Other, 0)
-    end.
+    kill(Owner),
+    tcp_pairs:peer_reset(P).
 
 %% Waits until the queue has been dropped because writing it failed.
 do_released(S) ->
@@ -953,37 +918,12 @@ do_finish(S, P) ->
 
 %% Resets; returns when the kernel of S knows.
 do_reset(S, P) ->
-    do_reset(P),
+    tcp_pairs:peer_reset(P),
     ok = tcp_pairs:reset_arrived(S).
-
-do_reset(P) ->
-    case socket:setopt(P, {socket, linger}, #{onoff => true, linger => 0}) of
-        ok -> ok = socket:close(P);
-        {error, closed} -> ok
-    end.
-
-%% Bytes that show a gap or a repetition.
-do_bytes(Octets) ->
-    Words = << <<I:32>> || I <- lists:seq(1, Octets div 4 + 1) >>,
-    binary:part(Words, 0, Octets).
 
 %%
 %% Messages and processes
 %%
-
-do_next() ->
-    receive Message -> Message after 10000 -> timeout end.
-
-do_none() ->
-    receive Message -> ct:fail({unexpected, Message}) after 50 -> ok end.
-
-%% Waits until exactly these messages have come, in this order, and leaves them
-%% in the mailbox.
-do_arrive(Messages) ->
-    Messages = [do_next() || _ <- Messages],
-    [] = tcp_pairs:flush(),
-    [self() ! Message || Message <- Messages],
-    ok.
 
 do_gather_until_closed(S) ->
     receive
@@ -992,16 +932,3 @@ do_gather_until_closed(S) ->
     after 10000 ->
         ct:fail(no_tcp_closed)
     end.
-
-%% Runs Fun in a process of its own, which reports the result.
-do_start(Fun) ->
-    Parent = self(),
-    Ref = make_ref(),
-    {spawn(fun() -> Parent ! {Ref, Fun()} end), Ref}.
-
-do_result({_, Ref}) ->
-    receive {Ref, Result} -> Result after 15000 -> ct:fail(no_result) end.
-
-%% Fails if the process has come to its end.
-do_waiting({_, Ref}) ->
-    receive {Ref, Result} -> ct:fail({did_not_wait, Result}) after 50 -> ok end.

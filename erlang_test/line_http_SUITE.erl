@@ -5,8 +5,8 @@
 
 -include_lib("stdlib/include/assert.hrl").
 
-%% How long to wait for what must not arrive.
--define(SILENCE, 70).
+-import(mailbox, [messages/1]).
+-import(tcp_pairs, [close/2]).
 
 suite() -> [{timetrap, {seconds, 30}}].
 
@@ -50,17 +50,17 @@ lines_passive(_) ->
     ?assertEqual([{ok, <<"one\n">>}, {ok, <<"two\r\n">>}, {ok, <<"\n">>}, {ok, <<"\r\n">>},
                   {ok, <<"fi", 0, "ve\n">>}, {error, timeout}],
                  do_recv(S, 5) ++ [gen_tcp:recv(S, 0, 0)]),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% One message a line, through an accepted socket.
 lines_armed(_) ->
     {S, Peer} = tcp_pairs:accept_from_peer([{packet, line}, {active, true}]),
     tcp_pairs:peer_send(Peer, <<"one\ntwo\r\n\nrest">>),
     ?assertEqual([{tcp, S, <<"one\n">>}, {tcp, S, <<"two\r\n">>}, {tcp, S, <<"\n">>}],
-                 do_messages(3)),
+                 messages(3)),
     tcp_pairs:peer_send(Peer, <<" of it\n">>),
-    ?assertEqual([{tcp, S, <<"rest of it\n">>}], do_messages(1)),
-    do_close([S], [Peer]),
+    ?assertEqual([{tcp, S, <<"rest of it\n">>}], messages(1)),
+    close([S], [Peer]),
     ?assertEqual([], tcp_pairs:flush()).
 
 %% Once and counts count lines.
@@ -71,16 +71,16 @@ lines_once_and_counted(_) ->
     ok = inet:setopts(S, [{active, once}]),
     ?assertEqual([{tcp, S, <<"1\n">>}], tcp_pairs:flush()),
     ok = inet:setopts(S, [{active, 2}]),
-    ?assertEqual([{tcp, S, <<"2\n">>}, {tcp, S, <<"3\n">>}, {tcp_passive, S}], do_messages(3)),
+    ?assertEqual([{tcp, S, <<"2\n">>}, {tcp, S, <<"3\n">>}, {tcp_passive, S}], messages(3)),
     ?assertEqual({ok, <<"4\n">>}, gen_tcp:recv(S, 0, 5000)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% An incomplete line waits, whatever times out meanwhile.
 lines_byte_by_byte(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}]),
     do_byte_by_byte(S, Peer, <<"abc\r\n">>, 0),
     ?assertEqual({ok, <<"abc\r\n">>}, gen_tcp:recv(S, 0, 5000)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% Lines come as lists or with a header like other data.
 line_forms(_) ->
@@ -90,8 +90,8 @@ line_forms(_) ->
     ok = inet:setopts(S, [binary, {header, 2}]),
     ?assertEqual({ok, [$t, $w | <<"o\n">>]}, gen_tcp:recv(S, 0, 5000)),
     ok = inet:setopts(S, [{active, once}]),
-    ?assertEqual([{tcp, S, [$t, $h | <<"ree\n">>]}], do_messages(1)),
-    do_close([S], [Peer]).
+    ?assertEqual([{tcp, S, [$t, $h | <<"ree\n">>]}], messages(1)),
+    close([S], [Peer]).
 
 %% A line longer than buffer is cut into pieces of buffer bytes; the last has the delimiter.
 line_cut_at_buffer(_) ->
@@ -99,28 +99,28 @@ line_cut_at_buffer(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}]),
     tcp_pairs:peer_send(Peer, [Line, <<"next\n">>]),
     ?assertEqual([1460, 541, 5], do_sizes(do_recv(S, 3))),
-    do_close([S], [Peer]),
+    close([S], [Peer]),
     {S2, Peer2} = tcp_pairs:connect_to_peer([{packet, line}, {buffer, 10}]),
     tcp_pairs:peer_send(Peer2, <<"0123456789abcdefghijABC\nxy\n">>),
     ?assertEqual([{ok, <<"0123456789">>}, {ok, <<"abcdefghij">>}, {ok, <<"ABC\n">>},
                   {ok, <<"xy\n">>}], do_recv(S2, 4)),
-    do_close([S2], [Peer2]).
+    close([S2], [Peer2]).
 
 %% Each piece is a message of its own and counts.
 line_cut_at_buffer_armed(_) ->
     {S, Peer} = tcp_pairs:accept_from_peer([{packet, line}, {buffer, 10}, {active, 2}]),
     tcp_pairs:peer_send(Peer, <<"0123456789abcdefghijABC\n">>),
     ?assertEqual([{tcp, S, <<"0123456789">>}, {tcp, S, <<"abcdefghij">>}, {tcp_passive, S}],
-                 do_messages(3)),
+                 messages(3)),
     ?assertEqual({ok, <<"ABC\n">>}, gen_tcp:recv(S, 0, 5000)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% A line of exactly buffer bytes is not cut; one byte more leaves the delimiter alone.
 line_of_exactly_buffer_bytes(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}]),
     tcp_pairs:peer_send(Peer, [do_line(1460), do_line(1461), do_line(1459)]),
     ?assertEqual([1460, 1460, 1, 1459], do_sizes(do_recv(S, 4))),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% A piece is handed out as soon as buffer bytes are here, delimiter or not.
 line_cut_without_delimiter(_) ->
@@ -131,7 +131,7 @@ line_cut_without_delimiter(_) ->
     ?assertEqual({error, timeout}, gen_tcp:recv(S, 0, 10)),
     tcp_pairs:peer_send(Peer, <<"\n">>),
     ?assertEqual({ok, <<"abc\n">>}, gen_tcp:recv(S, 0, 5000)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% recbuf raises buffer and with it the length of a line.
 line_recbuf_raises_the_cut(_) ->
@@ -139,18 +139,18 @@ line_recbuf_raises_the_cut(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}, {recbuf, 3000}]),
     tcp_pairs:peer_send(Peer, Line),
     ?assertEqual({ok, Line}, gen_tcp:recv(S, 0, 5000)),
-    do_close([S], [Peer]),
+    close([S], [Peer]),
     {S2, Peer2} = tcp_pairs:connect_to_peer([{packet, line}, {buffer, 3000}]),
     tcp_pairs:peer_send(Peer2, Line),
     ?assertEqual({ok, Line}, gen_tcp:recv(S2, 0, 5000)),
-    do_close([S2], [Peer2]).
+    close([S2], [Peer2]).
 
 %% packet_size alone does not lift the cut at buffer.
 line_packet_size_does_not_lift_the_cut(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}, {packet_size, 5000}]),
     tcp_pairs:peer_send(Peer, do_line(2001)),
     ?assertEqual([1460, 541], do_sizes(do_recv(S, 2))),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% A packet_size below buffer is the limit, delimiter included.
 line_packet_size(_) ->
@@ -158,27 +158,27 @@ line_packet_size(_) ->
     tcp_pairs:peer_send(Peer, [do_line(10), do_line(3), do_line(11)]),
     ?assertEqual([10, 3], do_sizes(do_recv(S, 2))),
     ?assertEqual([{error, emsgsize}, {error, enotconn}], do_recv(S, 2)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% packet_size bytes without a delimiter wait, one more is an error.
 line_packet_size_without_delimiter(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}, {packet_size, 10}]),
     tcp_pairs:peer_send(Peer, <<"0123456789">>),
     tcp_pairs:arrived(S, 10),
-    ?assertEqual({error, timeout}, gen_tcp:recv(S, 0, ?SILENCE)),
+    ?assertEqual({error, timeout}, gen_tcp:recv(S, 0, 0)),
     tcp_pairs:peer_send(Peer, <<"a">>),
     ?assertEqual({error, emsgsize}, gen_tcp:recv(S, 0, 5000)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% The same as messages.
 line_too_long_armed(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}, {packet_size, 10}, {active, true}]),
     tcp_pairs:peer_send(Peer, <<"fine\n">>),
-    ?assertEqual([{tcp, S, <<"fine\n">>}], do_messages(1)),
+    ?assertEqual([{tcp, S, <<"fine\n">>}], messages(1)),
     tcp_pairs:peer_send(Peer, <<"far too long\n">>),
-    ?assertEqual([{tcp_error, S, emsgsize}, {tcp_closed, S}], do_messages(2)),
+    ?assertEqual([{tcp_error, S, emsgsize}, {tcp_closed, S}], messages(2)),
     ?assert(tcp_pairs:is_gone(S)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% With exit_on_close false the rest is thrown away and the next line is read.
 line_too_long_stays_open(_) ->
@@ -189,18 +189,18 @@ line_too_long_stays_open(_) ->
     ?assertEqual({error, emsgsize}, gen_tcp:recv(S, 0, 5000)),
     tcp_pairs:peer_send(Peer, <<"fine\n">>),
     ?assertEqual({ok, <<"fine\n">>}, gen_tcp:recv(S, 0, 5000)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% line_delimiter replaces the newline, newlines are data then.
 line_delimiter_replaces_newline(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}, {line_delimiter, $;}]),
     tcp_pairs:peer_send(Peer, <<"a\nb;;\n\n;">>),
     ?assertEqual([{ok, <<"a\nb;">>}, {ok, <<";">>}, {ok, <<"\n\n;">>}], do_recv(S, 3)),
-    do_close([S], [Peer]),
+    close([S], [Peer]),
     {S2, Peer2} = tcp_pairs:connect_to_peer([{packet, line}, {line_delimiter, 0}]),
     tcp_pairs:peer_send(Peer2, <<"a\n", 0, 255, 0>>),
     ?assertEqual([{ok, <<"a\n", 0>>}, {ok, <<255, 0>>}], do_recv(S2, 2)),
-    do_close([S2], [Peer2]).
+    close([S2], [Peer2]).
 
 %% A new delimiter applies to what is buffered.
 line_delimiter_changed(_) ->
@@ -212,7 +212,7 @@ line_delimiter_changed(_) ->
     ?assertEqual({ok, <<"b;">>}, gen_tcp:recv(S, 0, 5000)),
     ok = inet:setopts(S, [{line_delimiter, $\n}]),
     ?assertEqual({ok, <<"c\n">>}, gen_tcp:recv(S, 0, 5000)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% A last line without delimiter is lost at the end of the stream.
 last_line_without_delimiter(_) ->
@@ -221,30 +221,30 @@ last_line_without_delimiter(_) ->
     tcp_pairs:peer_close(Peer),
     tcp_pairs:eof_arrived(S),
     ?assertEqual([{ok, <<"line\n">>}, {error, closed}], do_recv(S, 2)),
-    do_close([S], []).
+    close([S], []).
 
 %% The same as messages.
 last_line_without_delimiter_armed(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}, {active, true}]),
     tcp_pairs:peer_send(Peer, <<"line\nrest">>),
     tcp_pairs:peer_close(Peer),
-    ?assertEqual([{tcp, S, <<"line\n">>}, {tcp_closed, S}], do_messages(2)),
-    do_close([S], []),
+    ?assertEqual([{tcp, S, <<"line\n">>}, {tcp_closed, S}], messages(2)),
+    close([S], []),
     {S2, Peer2} = tcp_pairs:connect_to_peer([{packet, line}]),
     tcp_pairs:peer_send(Peer2, <<"line\nrest">>),
     tcp_pairs:peer_close(Peer2),
     tcp_pairs:eof_arrived(S2),
     ok = inet:setopts(S2, [{active, true}]),
-    ?assertEqual([{tcp, S2, <<"line\n">>}, {tcp_closed, S2}], do_messages(2)),
-    do_close([S2], []),
+    ?assertEqual([{tcp, S2, <<"line\n">>}, {tcp_closed, S2}], messages(2)),
+    close([S2], []),
     ?assertEqual([], tcp_pairs:flush()).
 
 %% Lines with deliver port.
 line_deliver_port(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}, {deliver, port}, {active, true}]),
     tcp_pairs:peer_send(Peer, <<"one\ntwo\n">>),
-    ?assertEqual([{S, {data, <<"one\n">>}}, {S, {data, <<"two\n">>}}], do_messages(2)),
-    do_close([S], [Peer]).
+    ?assertEqual([{S, {data, <<"one\n">>}}, {S, {data, <<"two\n">>}}], messages(2)),
+    close([S], [Peer]).
 
 %%
 %% http
@@ -260,7 +260,7 @@ request_in_strings(_) ->
                   {ok, {http_header, 14, 'Host', "Host", "example.org:80"}},
                   {ok, {http_header, 0, "X-My-Header", "X-my-header", "yes"}},
                   {ok, http_eoh}], do_recv(S, 4)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% In http_bin and httph_bin strings are binaries.
 request_in_binaries(_) ->
@@ -270,7 +270,7 @@ request_in_binaries(_) ->
                   {ok, {http_header, 14, 'Host', <<"Host">>, <<"h">>}},
                   {ok, {http_header, 0, <<"X-Y">>, <<"X-y">>, <<"z">>}},
                   {ok, http_eoh}], do_recv(S, 4)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% A response.
 response(_) ->
@@ -281,7 +281,7 @@ response(_) ->
                   {ok, {http_header, 38, 'Content-Length', "Content-Length", "0"}},
                   {ok, {http_header, 30, 'Server', "Server", "s"}},
                   {ok, http_eoh}], do_recv(S, 4)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% httph and httph_bin start with headers and stay with them after http_eoh.
 headers_only(_) ->
@@ -292,7 +292,7 @@ headers_only(_) ->
                        {ok, http_eoh},
                        {ok, {http_header, 14, 'Host', String(<<"Host">>), String(<<"b">>)}},
                        {ok, http_eoh}], do_recv(S, 4)),
-         do_close([S], [Peer])
+         close([S], [Peer])
      end || {Type, String} <- [{httph, fun binary_to_list/1}, {httph_bin, fun(Bin) -> Bin end}]].
 
 %% After http_eoh a start line is expected again.
@@ -304,7 +304,7 @@ pipelined_requests(_) ->
                   {ok, {http_request, 'GET', {abs_path, "/2"}, {1, 1}}},
                   {ok, {http_header, 14, 'Host', "Host", "x"}}, {ok, http_eoh},
                   {ok, {http_response, {1, 1}, 200, "OK"}}, {ok, http_eoh}], do_recv(S, 7)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% Seven methods are atoms, all others strings, case matters.
 methods(_) ->
@@ -321,7 +321,7 @@ methods(_) ->
                       gen_tcp:recv(S, 0, 5000)),
          ?assertEqual({ok, http_eoh}, gen_tcp:recv(S, 0, 5000))
      end || {N, Method} <- lists:zip(lists:seq(1, length(Methods)), Methods)],
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% The forms of a URI.
 uris(_) ->
@@ -342,7 +342,7 @@ uris(_) ->
                       ?assertEqual({ok, {http_request, 'GET', Parsed, {1, 1}}}, Start),
                       ?assertEqual({ok, http_eoh}, End)
                   end),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% An IPv6 literal in a URI is understood from OTP 27 on.
 uri_with_ipv6_literal(_) ->
@@ -358,7 +358,7 @@ uri_with_ipv6_literal(_) ->
             ?assertMatch({_, _, {absoluteURI, http, "[::1]", 80, "/"}, _}, Item);
         26 -> ok
     end,
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% Known fields have a number and an atom, however they are written.
 known_fields(_) ->
@@ -382,7 +382,7 @@ known_fields(_) ->
                              do_recv(S, 3))
             end),
     ?assertEqual({ok, http_eoh}, gen_tcp:recv(S, 0, 5000)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% Other fields are 0 and the name with each word capitalised, unchanged beyond 50 bytes.
 unknown_fields(_) ->
@@ -395,7 +395,7 @@ unknown_fields(_) ->
     rows:each(Fields, fun({Field, Name}) ->
                         ?assertEqual([{ok, {http_header, 0, Name, Field, "v"}}], do_recv(S, 1))
                     end),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% Every item equals what erlang:decode_packet/3 makes of the same bytes.
 every_item_is_decode_packet(_) ->
@@ -410,7 +410,7 @@ every_item_is_decode_packet(_) ->
          ?assert(length(Expected) > 15),
          tcp_pairs:peer_send(Peer, Text),
          ?assertEqual({Type, Expected}, {Type, [Item || {ok, Item} <- do_recv(S, length(Expected))]}),
-         do_close([S], [Peer])
+         close([S], [Peer])
      end || Type <- [http, http_bin]].
 
 %% What the driver does with decode_packet: headers until the end of headers.
@@ -435,7 +435,7 @@ header_values(_) ->
     rows:each(Values, fun({_, Value}) ->
                         ?assertMatch([{ok, {http_header, 0, "A", _, Value}}], do_recv(S, 1))
                     end),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% A folded header is one item; the line end and the blanks stay inside.
 folded_header(_) ->
@@ -444,7 +444,7 @@ folded_header(_) ->
     ?assertEqual([{ok, {http_header, 0, "X-A", "X-A", "one\r\n  two\r\n\tthree"}},
                   {ok, {http_header, 14, 'Host', "Host", "h"}},
                   {ok, http_eoh}], do_recv(S, 3)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% A header waits for the byte behind its newline, which may fold it.
 header_waits_for_the_next_byte(_) ->
@@ -453,7 +453,7 @@ header_waits_for_the_next_byte(_) ->
     tcp_pairs:arrived(S, 25),
     %% The start line does not wait.
     ?assertMatch({ok, {http_request, 'GET', _, _}}, gen_tcp:recv(S, 0, 5000)),
-    ?assertEqual({error, timeout}, gen_tcp:recv(S, 0, ?SILENCE)),
+    ?assertEqual({error, timeout}, gen_tcp:recv(S, 0, 0)),
     tcp_pairs:peer_send(Peer, <<"X">>),
     ?assertEqual({ok, {http_header, 14, 'Host', "Host", "a"}}, gen_tcp:recv(S, 0, 5000)),
     tcp_pairs:peer_send(Peer, <<": b\r\n">>),
@@ -461,14 +461,14 @@ header_waits_for_the_next_byte(_) ->
     ?assertEqual({error, timeout}, gen_tcp:recv(S, 0, 10)),
     tcp_pairs:peer_send(Peer, <<"\r\n">>),
     ?assertEqual([{ok, {http_header, 0, "X", "X", "b"}}, {ok, http_eoh}], do_recv(S, 2)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% A request without a version is one of HTTP/0.9.
 request_without_version(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}]),
     tcp_pairs:peer_send(Peer, <<"GET /old\r\n">>),
     ?assertEqual([{ok, {http_request, 'GET', {abs_path, "/old"}, {0, 9}}}], do_recv(S, 1)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% A response without a phrase has an empty one.
 response_without_phrase(_) ->
@@ -476,7 +476,7 @@ response_without_phrase(_) ->
          {S, Peer} = tcp_pairs:connect_to_peer([{packet, Type}]),
          tcp_pairs:peer_send(Peer, <<"HTTP/1.1 200\r\n\r\n">>),
          ?assertEqual({ok, {http_response, {1, 1}, 200, Phrase}}, gen_tcp:recv(S, 0, 5000)),
-         do_close([S], [Peer])
+         close([S], [Peer])
      end || {Type, Phrase} <- [{http, []}, {http_bin, <<>>}]].
 
 %% Bare newlines end lines too.
@@ -487,7 +487,7 @@ bare_newlines(_) ->
                   {ok, {http_header, 14, 'Host', "Host", "a"}},
                   {ok, {http_header, 0, "X", "X", "b\n c"}}, {ok, http_eoh},
                   {ok, {http_response, {1, 0}, 204, "No"}}, {ok, http_eoh}], do_recv(S, 6)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% Items may arrive in any pieces.
 http_byte_by_byte(_) ->
@@ -498,7 +498,7 @@ http_byte_by_byte(_) ->
     ?assertEqual([{ok, {http_header, 14, 'Host', "Host", "a"}}], do_recv(S, 1)),
     tcp_pairs:peer_send(Peer, <<"\n">>),
     ?assertEqual([{ok, http_eoh}], do_recv(S, 1)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% A line that is no start line is an http_error with its line end; the next line is parsed in
 %% the same state.
@@ -511,8 +511,8 @@ unparsable_lines(_) ->
     ok = inet:setopts(S, [{packet, http_bin}, {active, true}]),
     tcp_pairs:peer_send(Peer, <<"rubbish\r\nGET /2 HTTP/1.1\r\n">>),
     ?assertEqual([{http, S, {http_error, <<"rubbish\r\n">>}},
-                  {http, S, {http_request, 'GET', {abs_path, <<"/2">>}, {1, 1}}}], do_messages(2)),
-    do_close([S], [Peer]).
+                  {http, S, {http_request, 'GET', {abs_path, <<"/2">>}, {1, 1}}}], messages(2)),
+    close([S], [Peer]).
 
 %% The same among headers.
 unparsable_header(_) ->
@@ -521,7 +521,7 @@ unparsable_header(_) ->
     ?assertEqual([{ok, {http_request, 'GET', {abs_path, "/"}, {1, 1}}},
                   {ok, {http_error, "no colon\r\n"}}, {ok, {http_error, "blank : b\r\n"}},
                   {ok, {http_header, 14, 'Host', "Host", "a"}}, {ok, http_eoh}], do_recv(S, 5)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% Without packet_size a line may be as long as buffer; a header needs one byte more, which
 %% tells whether it is folded.
@@ -548,7 +548,7 @@ do_check_limit(Opts, Good, Bad) ->
     tcp_pairs:peer_send(Peer, Bad),
     ?assertEqual({Opts, iolist_size(Bad), [{error, emsgsize}, {error, enotconn}]},
                  {Opts, iolist_size(Bad), do_recv(S, 2)}),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% As many bytes as the limit without a line end are an error, one less waits.
 http_limit_without_line_end(_) ->
@@ -556,10 +556,10 @@ http_limit_without_line_end(_) ->
          {S, Peer} = tcp_pairs:connect_to_peer([{packet, http} | Opts]),
          tcp_pairs:peer_send(Peer, binary:copy(<<"p">>, Limit - 1)),
          tcp_pairs:arrived(S, Limit - 1),
-         ?assertEqual({Opts, {error, timeout}}, {Opts, gen_tcp:recv(S, 0, ?SILENCE)}),
+         ?assertEqual({Opts, {error, timeout}}, {Opts, gen_tcp:recv(S, 0, 0)}),
          tcp_pairs:peer_send(Peer, <<"p">>),
          ?assertEqual({Opts, {error, emsgsize}}, {Opts, gen_tcp:recv(S, 0, 5000)}),
-         do_close([S], [Peer])
+         close([S], [Peer])
      end || {Opts, Limit} <- [{[], 1460}, {[{buffer, 200}], 200}, {[{packet_size, 100}], 100}]].
 
 %% packet_size or buffer lift the default limit.
@@ -568,16 +568,16 @@ http_limit_lifted(_) ->
          {S, Peer} = tcp_pairs:connect_to_peer([{packet, http_bin} | Opts]),
          tcp_pairs:peer_send(Peer, [do_request(4000), "\r\n"]),
          ?assertMatch({_, [{ok, {http_request, 'GET', _, _}}, {ok, http_eoh}]}, {Opts, do_recv(S, 2)}),
-         do_close([S], [Peer])
+         close([S], [Peer])
      end || Opts <- [[{packet_size, 5000}], [{buffer, 5000}], [{recbuf, 5000}]]].
 
 %% The same as messages.
 http_too_long_armed(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}, {packet_size, 100}, {active, true}]),
     tcp_pairs:peer_send(Peer, do_request(101)),
-    ?assertEqual([{tcp_error, S, emsgsize}, {tcp_closed, S}], do_messages(2)),
+    ?assertEqual([{tcp_error, S, emsgsize}, {tcp_closed, S}], messages(2)),
     ?assert(tcp_pairs:is_gone(S)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% With exit_on_close false the connection goes on.
 http_too_long_stays_open(_) ->
@@ -588,7 +588,7 @@ http_too_long_stays_open(_) ->
     ?assertEqual([{error, emsgsize}], do_recv(S, 1)),
     tcp_pairs:peer_send(Peer, <<"GET / HTTP/1.1\r\n">>),
     ?assertMatch([{ok, {http_request, 'GET', _, _}}], do_recv(S, 1)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% Armed, items come as {http, Socket, Item}, also from the other three types.
 http_messages(_) ->
@@ -596,12 +596,12 @@ http_messages(_) ->
     tcp_pairs:peer_send(Peer, <<"GET / HTTP/1.1\r\nHost: a\r\n\r\n">>),
     ?assertEqual([{http, S, {http_request, 'GET', {abs_path, "/"}, {1, 1}}},
                   {http, S, {http_header, 14, 'Host', "Host", "a"}}, {http, S, http_eoh}],
-                 do_messages(3)),
+                 messages(3)),
     [begin
          ok = inet:setopts(S, [{packet, Type}]),
          tcp_pairs:peer_send(Peer, Wire),
          ?assertEqual({Type, [{http, S, Item} || Item <- Items]},
-                      {Type, do_messages(length(Items))})
+                      {Type, messages(length(Items))})
      end || {Type, Wire, Items} <-
                 [{http_bin, <<"HTTP/1.1 200 OK\r\n\r\n">>,
                   [{http_response, {1, 1}, 200, <<"OK">>}, http_eoh]},
@@ -609,7 +609,7 @@ http_messages(_) ->
                   [{http_header, 14, 'Host', "Host", "b"}, http_eoh]},
                  {httph_bin, <<"Host: c\r\n\r\n">>,
                   [{http_header, 14, 'Host', <<"Host">>, <<"c">>}, http_eoh]}]],
-    do_close([S], [Peer]),
+    close([S], [Peer]),
     ?assertEqual([], tcp_pairs:flush()).
 
 %% Once and counts count items.
@@ -622,9 +622,9 @@ http_once_and_counted(_) ->
     ?assertMatch([{http, S, {http_request, _, _, _}}], tcp_pairs:flush()),
     ok = inet:setopts(S, [{active, 2}]),
     ?assertMatch([{http, S, {http_header, 14, _, _, _}}, {http, S, {http_header, 0, _, _, _}},
-                  {tcp_passive, S}], do_messages(3)),
+                  {tcp_passive, S}], messages(3)),
     ?assertEqual({ok, http_eoh}, gen_tcp:recv(S, 0, 5000)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% mode and header do not matter.
 http_ignores_mode_and_header(_) ->
@@ -632,7 +632,7 @@ http_ignores_mode_and_header(_) ->
          {S, Peer} = tcp_pairs:connect_to_peer([{packet, Type}, {header, 3}, {mode, Mode}]),
          tcp_pairs:peer_send(Peer, <<"PATCH /x HTTP/1.1\r\n">>),
          ?assertEqual([{ok, {http_request, Method, {abs_path, Path}, {1, 1}}}], do_recv(S, 1)),
-         do_close([S], [Peer])
+         close([S], [Peer])
      end || {Type, Method, Path} <- [{http, "PATCH", "/x"}, {http_bin, <<"PATCH">>, <<"/x">>}],
             Mode <- [list, binary]].
 
@@ -649,7 +649,7 @@ http_state_survives_type_changes(_) ->
          ok = inet:setopts(S, [{packet, http}]),
          ?assertEqual([{ok, {http_header, 0, "X", "X", "b"}}, {ok, http_eoh},
                        {ok, {http_request, 'GET', {abs_path, "/2"}, {1, 1}}}], do_recv(S, 3)),
-         do_close([S], [Peer])
+         close([S], [Peer])
      end || {Type, Length} <- [{line, 0}, {raw, 10}]].
 
 %% From httph to http before the end of headers there are still headers.
@@ -660,7 +660,7 @@ httph_to_http_continues_headers(_) ->
     ok = inet:setopts(S, [{packet, http}]),
     ?assertMatch([{ok, {http_header, 14, _, _, "b"}}, {ok, http_eoh},
                   {ok, {http_request, 'GET', _, _}}], do_recv(S, 3)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% Each accepted socket starts with a start line.
 http_state_is_not_inherited(_) ->
@@ -670,9 +670,9 @@ http_state_is_not_inherited(_) ->
          {ok, S} = gen_tcp:accept(L, 5000),
          tcp_pairs:peer_send(Peer, <<"GET / HTTP/1.1\r\nHost: a\r\n">>),
          ?assertMatch([{ok, {http_request, 'GET', _, _}}], do_recv(S, 1)),
-         do_close([S], [Peer])
+         close([S], [Peer])
      end || _ <- [1, 2]],
-    do_close([L], []).
+    close([L], []).
 
 %% The body that was read along with the headers comes out of raw.
 body_behind_headers(_) ->
@@ -684,7 +684,7 @@ body_behind_headers(_) ->
     ?assertEqual({ok, <<"body">>}, gen_tcp:recv(S, 4, 5000)),
     ok = inet:setopts(S, [{packet, http_bin}]),
     ?assertMatch([{ok, {http_request, 'GET', _, _}}], do_recv(S, 1)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% The same with once, and a length-prefixed packet behind a line.
 body_behind_headers_armed(_) ->
@@ -693,10 +693,10 @@ body_behind_headers_armed(_) ->
     tcp_pairs:arrived(S, 15),
     ?assertEqual({ok, <<"hello\n">>}, gen_tcp:recv(S, 0, 5000)),
     ok = inet:setopts(S, [{packet, 2}, {active, once}]),
-    ?assertEqual([{tcp, S, <<"abc">>}], do_messages(1)),
+    ?assertEqual([{tcp, S, <<"abc">>}], messages(1)),
     ok = inet:setopts(S, [{packet, raw}, {active, once}]),
-    ?assertEqual([{tcp, S, <<"rest">>}], do_messages(1)),
-    do_close([S], [Peer]).
+    ?assertEqual([{tcp, S, <<"rest">>}], messages(1)),
+    close([S], [Peer]).
 
 %% A header that waits for its next byte is lost at the end of the stream.
 http_at_eof(_) ->
@@ -705,20 +705,20 @@ http_at_eof(_) ->
     tcp_pairs:peer_close(Peer),
     tcp_pairs:eof_arrived(S),
     ?assertMatch([{ok, {http_request, 'GET', _, _}}, {error, closed}], do_recv(S, 2)),
-    do_close([S], []),
+    close([S], []),
     {S2, Peer2} = tcp_pairs:connect_to_peer([{packet, http}, {active, true}]),
     tcp_pairs:peer_send(Peer2, <<"GET / HTTP/1.1\r\nHost: a\r\n">>),
     tcp_pairs:peer_close(Peer2),
-    ?assertMatch([{http, S2, {http_request, 'GET', _, _}}, {tcp_closed, S2}], do_messages(2)),
-    do_close([S2], []).
+    ?assertMatch([{http, S2, {http_request, 'GET', _, _}}, {tcp_closed, S2}], messages(2)),
+    close([S2], []).
 
 %% With deliver port nothing is parsed: the lines come as they are, folded ones apart.
 http_deliver_port(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, http}, {deliver, port}, {active, true}]),
     tcp_pairs:peer_send(Peer, <<"GET / HTTP/1.1\r\nX: a\r\n b\r\n\r\n">>),
     ?assertEqual([{S, {data, <<"GET / HTTP/1.1\r\n">>}}, {S, {data, <<"X: a\r\n">>}},
-                  {S, {data, <<" b\r\n">>}}, {S, {data, <<"\r\n">>}}], do_messages(4)),
-    do_close([S], [Peer]).
+                  {S, {data, <<" b\r\n">>}}, {S, {data, <<"\r\n">>}}], messages(4)),
+    close([S], [Peer]).
 
 %% http and http_bin can alternate within one request.
 http_switched_between_forms(_) ->
@@ -729,7 +729,7 @@ http_switched_between_forms(_) ->
     ?assertEqual([{ok, {http_header, 0, <<"X">>, <<"X">>, <<"a">>}}], do_recv(S, 1)),
     ok = inet:setopts(S, [{packet, http}]),
     ?assertEqual([{ok, {http_header, 0, "Y", "Y", "b"}}, {ok, http_eoh}], do_recv(S, 2)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %%
 %% ssl_tls
@@ -740,14 +740,14 @@ tls_record_passive(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, ssl_tls}]),
     tcp_pairs:peer_send(Peer, <<22, 3, 1, 5:16, "hello">>),
     ?assertEqual({ok, {ssl_tls, S, 22, {3, 1}, <<"hello">>}}, gen_tcp:recv(S, 0, 5000)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% Armed, the message is the tuple itself.
 tls_record_armed(_) ->
     {S, Peer} = tcp_pairs:accept_from_peer([{packet, ssl_tls}, {active, true}]),
     tcp_pairs:peer_send(Peer, <<23, 3, 3, 3:16, "abc">>),
-    ?assertEqual([{ssl_tls, S, 23, {3, 3}, <<"abc">>}], do_messages(1)),
-    do_close([S], [Peer]).
+    ?assertEqual([{ssl_tls, S, 23, {3, 3}, <<"abc">>}], messages(1)),
+    close([S], [Peer]).
 
 %% Records of any type and version, empty ones and large ones.
 tls_records_in_a_row(_) ->
@@ -759,14 +759,14 @@ tls_records_in_a_row(_) ->
                                || {Type, {Major, Minor}, Body} <- Records]),
     [?assertEqual({ok, {ssl_tls, S, Type, Version, Body}}, gen_tcp:recv(S, 0, 5000))
      || {Type, Version, Body} <- Records],
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% A record may arrive in any pieces.
 tls_record_byte_by_byte(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, ssl_tls}]),
     do_byte_by_byte(S, Peer, <<22, 3, 1, 4:16, "abcd">>, 0),
     ?assertEqual({ok, {ssl_tls, S, 22, {3, 1}, <<"abcd">>}}, gen_tcp:recv(S, 0, 5000)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% ssl_tls: packet_size limits the body.
 tls_packet_size(_) ->
@@ -774,7 +774,7 @@ tls_packet_size(_) ->
     tcp_pairs:peer_send(Peer, <<22, 3, 1, 4:16, "abcd", 22, 3, 1, 5:16, "abcde">>),
     ?assertEqual({ok, {ssl_tls, S, 22, {3, 1}, <<"abcd">>}}, gen_tcp:recv(S, 0, 5000)),
     ?assertEqual({error, emsgsize}, gen_tcp:recv(S, 0, 5000)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% An SSLv2 hello becomes a handshake record with a header of its own.
 tls_sslv2_hello(_) ->
@@ -785,8 +785,8 @@ tls_sslv2_hello(_) ->
     Expected = {ssl_tls, S, 22, {3, 1}, <<1, (byte_size(Rest) + 2):24, 3, 1, Rest/binary>>},
     ?assertEqual({ok, Expected}, gen_tcp:recv(S, 0, 5000)),
     ok = inet:setopts(S, [{active, once}]),
-    ?assertEqual([Expected], do_messages(1)),
-    do_close([S], [Peer]).
+    ?assertEqual([Expected], messages(1)),
+    close([S], [Peer]).
 
 %% mode and header do not matter.
 tls_is_always_binary(_) ->
@@ -795,7 +795,7 @@ tls_is_always_binary(_) ->
     ?assertEqual({ok, {ssl_tls, S, 22, {3, 1}, <<"ab">>}}, gen_tcp:recv(S, 0, 5000)),
     ok = inet:setopts(S, [binary]),
     ?assertEqual({ok, {ssl_tls, S, 22, {3, 1}, <<"cd">>}}, gen_tcp:recv(S, 0, 5000)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% Once and counts count records.
 tls_once_and_counted(_) ->
@@ -806,16 +806,16 @@ tls_once_and_counted(_) ->
     ?assertEqual([{ssl_tls, S, 22, {3, 1}, <<"a">>}], tcp_pairs:flush()),
     ok = inet:setopts(S, [{active, 2}]),
     ?assertEqual([{ssl_tls, S, 22, {3, 1}, <<"b">>}, {ssl_tls, S, 22, {3, 1}, <<"c">>},
-                  {tcp_passive, S}], do_messages(3)),
-    do_close([S], [Peer]).
+                  {tcp_passive, S}], messages(3)),
+    close([S], [Peer]).
 
 %% With deliver port the records come as they are.
 tls_deliver_port(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, ssl_tls}, {deliver, port}, {active, true}]),
     tcp_pairs:peer_send(Peer, <<22, 3, 1, 2:16, "ab", 23, 3, 1, 1:16, "c">>),
     ?assertEqual([{S, {data, <<22, 3, 1, 2:16, "ab">>}}, {S, {data, <<23, 3, 1, 1:16, "c">>}}],
-                 do_messages(2)),
-    do_close([S], [Peer]).
+                 messages(2)),
+    close([S], [Peer]).
 
 %% Bytes behind a record come out of raw.
 tls_then_raw(_) ->
@@ -824,7 +824,7 @@ tls_then_raw(_) ->
     ?assertEqual({ok, {ssl_tls, S, 21, {3, 3}, <<1, 0>>}}, gen_tcp:recv(S, 0, 5000)),
     ok = inet:setopts(S, [{packet, raw}]),
     ?assertEqual({ok, <<"plain">>}, gen_tcp:recv(S, 5, 5000)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %%
 %% Local functions
@@ -859,19 +859,4 @@ do_byte_by_byte(S, Peer, Bytes, Arrived) ->
          tcp_pairs:peer_send(Peer, binary:part(Bytes, N, 1)),
          tcp_pairs:arrived(S, Arrived + N + 1)
      end || N <- lists:seq(0, byte_size(Bytes) - 1)],
-    ok.
-
-%% The next Count messages, whatever they are.
-do_messages(0) ->
-    [];
-do_messages(Count) ->
-    receive
-        Message -> [Message | do_messages(Count - 1)]
-    after 5000 ->
-        [{missing, Count}]
-    end.
-
-do_close(Sockets, Peers) ->
-    [ok = gen_tcp:close(Socket) || Socket <- Sockets],
-    [ok = tcp_pairs:peer_close(Peer) || Peer <- Peers],
     ok.

@@ -51,7 +51,7 @@ suite() ->
     [{timetrap, {seconds, 30}}].
 
 all() ->
-    driver_groups:all().
+    driver_groups:all_with_shards().
 
 groups() ->
     driver_groups:groups(cases()).

@@ -7,6 +7,8 @@
 
 -include_lib("stdlib/include/assert.hrl").
 
+-import(tcp_pairs, [close/2]).
+
 suite() -> [{timetrap, {seconds, 30}}].
 
 all() -> driver_groups:all().
@@ -61,7 +63,7 @@ bad_entry_applies_nothing(_) ->
      end || Bad <- [{keepalive, sometimes}, {no_such_option, 1}, {active, 40000}, keepalive, 17,
                     {backlog, 5}, {raw, 1, 9, 1}],
             Position <- [0, 3, 5]],
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% The same for a listener.
 bad_entry_applies_nothing_on_listener(_) ->
@@ -71,7 +73,7 @@ bad_entry_applies_nothing_on_listener(_) ->
     Before = inet:getopts(L, [packet, nodelay]),
     ?assertEqual({error, einval}, inet:setopts(L, [{packet, 4}, {backlog, 5}, {nodelay, true}])),
     ?assertEqual(Before, inet:getopts(L, [packet, nodelay])),
-    do_close([L], []).
+    close([L], []).
 
 %% A refused list does not harm the connection.
 bad_entry_keeps_socket_alive(_) ->
@@ -81,7 +83,7 @@ bad_entry_keeps_socket_alive(_) ->
     ?assertEqual({ok, <<"still here">>}, gen_tcp:recv(S, 10, 5000)),
     ok = gen_tcp:send(S, <<"me too">>),
     ?assertEqual(<<"me too">>, tcp_pairs:peer_recv(Peer, 6)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% Empty lists are fine.
 empty_lists(_) ->
@@ -90,7 +92,7 @@ empty_lists(_) ->
     ?assertEqual([ok, ok, {ok, []}, {ok, []}],
                  [inet:setopts(S, []), inet:setopts(L, []),
                   inet:getopts(S, []), inet:getopts(L, [])]),
-    do_close([S, L], [Peer]).
+    close([S, L], [Peer]).
 
 %% Something that is no list raises.
 non_lists(_) ->
@@ -98,7 +100,7 @@ non_lists(_) ->
     ?assertError({bad_generator, _}, inet:setopts(S, {active, true})),
     ?assertError(function_clause, inet:getopts(S, active)),
     ?assertError(function_clause, inet:getopts(S, {active, packet})),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %%
 %% Order
@@ -118,7 +120,7 @@ setopts_from_last_to_first(_) ->
          ?assertEqual({ok, [{send_timeout, 1}, {buffer, 10}]},
                       inet:getopts(Socket, [send_timeout, buffer]))
      end || Socket <- [S, L]],
-    do_close([S, L], [Peer]).
+    close([S, L], [Peer]).
 
 %% active false in front of a count leaves the socket passive, behind it the count stays.
 setopts_active_from_last_to_first(_) ->
@@ -132,7 +134,7 @@ setopts_active_from_last_to_first(_) ->
                                {[{active, once}, {active, true}], once},
                                {[{active, false}, {active, true}], false}]],
     %% None of these went through a count of zero.
-    do_close([S], [Peer]),
+    close([S], [Peer]),
     ?assertEqual([], tcp_pairs:flush()).
 
 %% Counts in one list add up.
@@ -144,7 +146,7 @@ setopts_counts_add_up(_) ->
     ?assertEqual(ok, inet:setopts(S, [{active, 3}, {active, -20}])),
     ?assertEqual({ok, [{active, 3}]}, inet:getopts(S, [active])),
     receive {tcp_passive, S} -> ok after 1000 -> ct:fail(no_tcp_passive) end,
-    do_close([S], [Peer]),
+    close([S], [Peer]),
     ?assertEqual([], tcp_pairs:flush()).
 
 %% The watermark that is applied last moves the other.
@@ -160,7 +162,7 @@ setopts_watermarks_from_last_to_first(_) ->
                                   {[{high_watermark, 50}, {low_watermark, 300}], 50, 50},
                                   {[{low_watermark, 9000}, {high_watermark, 20000}], 9000, 20000},
                                   {[{high_watermark, 20000}, {low_watermark, 9000}], 9000, 20000}]],
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% The atoms list and binary take part in the order like {mode, _}.
 setopts_mode_atoms_from_last_to_first(_) ->
@@ -170,7 +172,7 @@ setopts_mode_atoms_from_last_to_first(_) ->
          ?assertEqual({Opts, {ok, [{mode, Mode}]}}, {Opts, inet:getopts(S, [mode])})
      end || {Opts, Mode} <- [{[list, binary], list}, {[binary, list], binary},
                              {[{mode, list}, binary], list}, {[binary, {mode, list}], binary}]],
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% Options that shape the data apply to what an armed list delivers, wherever in the list
 %% they are.
@@ -189,7 +191,7 @@ do_check_packet_with_active(Opts) ->
     receive {tcp, S, Data} -> ?assertEqual(<<"abc">>, Data) after 5000 -> ct:fail(no_data) end,
     ?assertEqual({ok, [{active, false}]}, inet:getopts(S, [active])),
     ?assertEqual({ok, <<"de">>}, gen_tcp:recv(S, 0, 5000)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% Of two entries in a connect list the last one wins, unlike in setopts.
 connect_last_duplicate_wins(_) ->
@@ -197,7 +199,7 @@ connect_last_duplicate_wins(_) ->
                                            {packet, 2}, {nodelay, false}, {buffer, 60}, list, binary]),
     ?assertEqual({ok, [{nodelay, false}, {packet, 2}, {buffer, 60}, {mode, binary}]},
                  inet:getopts(S, [nodelay, packet, buffer, mode])),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% The same for listen.
 listen_last_duplicate_wins(_) ->
@@ -205,7 +207,7 @@ listen_last_duplicate_wins(_) ->
                                {packet, 2}, {nodelay, false}, {buffer, 60}, binary, list]),
     ?assertEqual({ok, [{nodelay, false}, {packet, 2}, {buffer, 60}, {mode, list}]},
                  inet:getopts(L, [nodelay, packet, buffer, mode])),
-    do_close([L], []).
+    close([L], []).
 
 %% The last active wins too; counts do not add up in a connect or listen list.
 connect_last_active_wins(_) ->
@@ -214,7 +216,7 @@ connect_last_active_wins(_) ->
          {L, _} = tcp_pairs:listen(Opts),
          ?assertEqual({Opts, {ok, [{active, Active}]}, {ok, [{active, Active}]}},
                       {Opts, inet:getopts(S, [active]), inet:getopts(L, [active])}),
-         do_close([S, L], [Peer])
+         close([S, L], [Peer])
      end || {Opts, Active} <- [{[{active, 5}, {active, 10}], 10},
                                {[{active, true}, {active, false}], false},
                                {[{active, 5}, {active, once}], once},
@@ -228,7 +230,7 @@ connect_keeps_every_raw(_) ->
                                            {packet, 2}]),
     ?assertEqual({ok, [{keepalive, true}, {nodelay, true}, {packet, 2}]},
                  inet:getopts(S, [keepalive, nodelay, packet])),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% What is left of a connect list is applied like one setopts list.
 connect_list_is_applied_from_last_to_first(_) ->
@@ -238,7 +240,7 @@ connect_list_is_applied_from_last_to_first(_) ->
          Got = inet:getopts(S, [low_watermark, high_watermark]),
          ?assertEqual({Opts, {ok, [{low_watermark, Low}, {high_watermark, High}]}}, {Opts, Got}),
          ?assertEqual({Opts, Got}, {Opts, inet:getopts(L, [low_watermark, high_watermark])}),
-         do_close([S, L], [Peer])
+         close([S, L], [Peer])
      end || {Opts, Low, High} <- [{[{low_watermark, 300}, {high_watermark, 50}], 300, 300},
                                   {[{high_watermark, 50}, {low_watermark, 300}], 50, 50}]].
 
@@ -255,7 +257,7 @@ refusal_keeps_what_was_applied(_) ->
                                   {keepalive, true}, {send_timeout, 5}])),
     ?assertEqual({ok, [{packet, 0}, {nodelay, false}, {keepalive, true}, {send_timeout, 5}]},
                  inet:getopts(S, [packet, nodelay, keepalive, send_timeout])),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% The same for a listener, and for a refusal by the driver.
 refusal_on_listener(_) ->
@@ -263,7 +265,7 @@ refusal_on_listener(_) ->
     ?assertEqual({error, einval},
                  inet:setopts(L, [{packet, 4}, {high_msgq_watermark, 0}, {keepalive, true}])),
     ?assertEqual({ok, [{packet, 0}, {keepalive, true}]}, inet:getopts(L, [packet, keepalive])),
-    do_close([L], []).
+    close([L], []).
 
 %% The kernel refuses values of these too, but nobody is told.
 invisible_refusals(_) ->
@@ -278,7 +280,7 @@ invisible_refusals(_) ->
                  inet:getopts(S, [packet, send_timeout, keepalive])),
     tcp_pairs:peer_send(Peer, <<"x">>),
     ?assertEqual({ok, <<"x">>}, gen_tcp:recv(S, 1, 5000)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% The kernel's refusal of these is einval, and the socket goes on.
 visible_refusals(_) ->
@@ -288,7 +290,7 @@ visible_refusals(_) ->
                 {bind_to_device, <<"nosuchdevice">>}]],
     tcp_pairs:peer_send(Peer, <<"x">>),
     ?assertEqual({ok, <<"x">>}, gen_tcp:recv(S, 1, 5000)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% A connect that was refused an option leaves no connection and no message.
 refusal_in_connect_leaves_nothing(_) ->
@@ -300,17 +302,17 @@ refusal_in_connect_leaves_nothing(_) ->
                         end})
      || Opt <- [{ttl, 0}, {high_msgq_watermark, 0}, {tclass, 5}, {packet, foo}, {backlog, 5}]],
     ?assertEqual({error, timeout}, socket:accept(Peer, 0)),
-    do_close([], [Peer]),
+    close([], [Peer]),
     ?assertEqual([], tcp_pairs:flush()).
 
 %% A listen that was refused an option does not keep its port.
 refusal_in_listen_leaves_nothing(_) ->
     {L0, Port} = tcp_pairs:listen([{reuseaddr, true}]),
-    do_close([L0], []),
+    close([L0], []),
     ?assertEqual({error, einval}, gen_tcp:listen(Port, [{reuseaddr, true}, {ttl, 0}])),
     ?assertExit(badarg, gen_tcp:listen(Port, [{reuseaddr, true}, {packet, foo}])),
     {ok, L} = gen_tcp:listen(Port, [{ip, {127, 0, 0, 1}}, {reuseaddr, true}]),
-    do_close([L], []),
+    close([L], []),
     ?assertEqual([], tcp_pairs:flush()).
 
 %%
@@ -325,7 +327,7 @@ getopts_keeps_the_order(_) ->
     ?assertEqual({ok, Expected}, inet:getopts(S, [Name || {Name, _} <- Expected])),
     ?assertEqual({ok, lists:reverse(Expected)},
                  inet:getopts(S, [Name || {Name, _} <- lists:reverse(Expected)])),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% What the kernel cannot supply is left out, the rest keeps its order.
 getopts_leaves_out(_) ->
@@ -333,14 +335,14 @@ getopts_leaves_out(_) ->
     ?assertEqual({ok, [{packet, 0}, {active, false}, {packet, 0}]},
                  inet:getopts(S, [tclass, packet, ipv6_v6only, recvtclass, active, netns,
                                   {raw, 9999, 1, 4}, packet, read_packets])),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% An unknown name or the {Name, Value} form spoils the whole call.
 getopts_all_or_nothing(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     [?assertEqual({Bad, {error, einval}}, {Bad, inet:getopts(S, [packet, Bad, active])})
      || Bad <- [no_such_option, {packet, 0}, {active, true}, line_delimiter, mode_, 17, [packet]]],
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %%
 %% Inheritance
@@ -357,7 +359,7 @@ accepted_while_listening_changes(_) ->
                  inet:getopts(S1, Names)),
     ?assertEqual({ok, [{packet, 2}, {send_timeout, 20}, {nodelay, true}, {mode, list}]},
                  inet:getopts(S2, Names)),
-    do_close([S1, S2, L], [Peer1, Peer2]).
+    close([S1, S2, L], [Peer1, Peer2]).
 
 %% A change counts for a connection that already waits in the backlog.
 accepted_from_backlog_takes_current_values(_) ->
@@ -367,7 +369,7 @@ accepted_from_backlog_takes_current_values(_) ->
     {ok, S} = gen_tcp:accept(L, 5000),
     ?assertEqual({ok, [{packet, 2}, {keepalive, true}, {buffer, 77}, {active, 3}]},
                  inet:getopts(S, [packet, keepalive, buffer, active])),
-    do_close([S, L], [Peer]).
+    close([S, L], [Peer]).
 
 %% A change counts for an acceptor that already waits.
 blocked_acceptor_takes_current_values(_) ->
@@ -389,7 +391,7 @@ blocked_acceptor_takes_current_values(_) ->
             ct:fail(Reason)
     end,
     demonitor(Monitor, [flush]),
-    do_close([L], [Peer]).
+    close([L], [Peer]).
 
 do_is_accepting(L) ->
     #{states := States} = inet:info(L),
@@ -403,7 +405,7 @@ accepted_socket_is_independent(_) ->
     ?assertEqual({ok, [{packet, 1}]}, inet:getopts(S, [packet])),
     ok = inet:setopts(S, [{packet, 4}]),
     ?assertEqual({ok, [{packet, 2}]}, inet:getopts(L, [packet])),
-    do_close([S, L], [Peer]).
+    close([S, L], [Peer]).
 
 %% Inherited options are in force, not only readable.
 inherited_options_take_effect(_) ->
@@ -411,7 +413,7 @@ inherited_options_take_effect(_) ->
     tcp_pairs:peer_send(Peer, <<5:16, "hello", 6:16, "world!">>),
     receive {tcp, S, Data} -> ?assertEqual("hello", Data) after 5000 -> ct:fail(no_data) end,
     ?assertEqual({error, emsgsize}, gen_tcp:recv(S, 0, 5000)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 do_accept(L, Port) ->
     Peer = tcp_pairs:peer_connect(Port),
@@ -429,7 +431,7 @@ connect_defaults_from_environment(_) ->
     {L, _} = tcp_pairs:listen(),
     ?assertEqual({ok, [{packet, 2}, {nodelay, true}]}, inet:getopts(S, [packet, nodelay])),
     ?assertEqual({ok, [{packet, 0}, {nodelay, false}]}, inet:getopts(L, [packet, nodelay])),
-    do_close([S, L], [Peer]).
+    close([S, L], [Peer]).
 
 %% inet_default_listen_options likewise for listen, and accepted sockets inherit it.
 listen_defaults_from_environment(_) ->
@@ -438,7 +440,7 @@ listen_defaults_from_environment(_) ->
     {A, Peer2} = tcp_pairs:accept_from_peer([]),
     ?assertEqual({ok, [{packet, 0}, {nodelay, false}]}, inet:getopts(S, [packet, nodelay])),
     ?assertEqual({ok, [{packet, 2}, {nodelay, true}]}, inet:getopts(A, [packet, nodelay])),
-    do_close([S, A], [Peer, Peer2]).
+    close([S, A], [Peer, Peer2]).
 
 %% A single option need not be in a list.
 single_default_from_environment(_) ->
@@ -448,7 +450,7 @@ single_default_from_environment(_) ->
     {L, _} = tcp_pairs:listen(),
     ?assertEqual({ok, [{packet, 2}]}, inet:getopts(S, [packet])),
     ?assertEqual({ok, [{packet, 4}]}, inet:getopts(L, [packet])),
-    do_close([S, L], [Peer]).
+    close([S, L], [Peer]).
 
 %% An active among the defaults is ignored: sockets start {active, true}.
 active_in_environment_is_ignored(_) ->
@@ -460,9 +462,9 @@ active_in_environment_is_ignored(_) ->
          {ok, L} = gen_tcp:listen(0, []),
          ?assertEqual({Default, {ok, [{active, true}]}, {ok, [{active, true}]}},
                       {Default, inet:getopts(S, [active]), inet:getopts(L, [active])}),
-         do_close([S, L], [])
+         close([S, L], [])
      end || Default <- [{active, false}, [{active, false}], [{packet, 2}, {active, once}]]],
-    do_close([], [Peer]).
+    close([], [Peer]).
 
 %% A bad default is exit(badarg) for every connect until it is gone. listen says einval, unlike
 %% for a bad option of its own list.
@@ -478,7 +480,7 @@ bad_default_in_environment(_) ->
     application:unset_env(kernel, inet_default_listen_options),
     {ok, S} = gen_tcp:connect({127, 0, 0, 1}, Port, []),
     {ok, L} = gen_tcp:listen(0, []),
-    do_close([S, L], [Peer]).
+    close([S, L], [Peer]).
 
 %% The user's list wins over the defaults, option by option.
 user_wins_over_environment(_) ->
@@ -487,7 +489,7 @@ user_wins_over_environment(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 4}]),
     ?assertEqual({ok, [{packet, 4}, {nodelay, true}, {mode, binary}]},
                  inet:getopts(S, [packet, nodelay, mode])),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %%
 %% At any time
@@ -500,14 +502,14 @@ change_everything_while_connected(_) ->
     ok = inet:setopts(S, [binary, {packet, 0}, {header, 0}]),
     tcp_pairs:peer_send(Peer, <<"ok">>),
     ?assertEqual({ok, <<"ok">>}, gen_tcp:recv(S, 2, 5000)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% The same on a listener.
 change_everything_while_listening(_) ->
     {L, Port} = tcp_pairs:listen(),
     do_change_everything(L),
     {S, Peer} = do_accept(L, Port),
-    do_close([S, L], [Peer]).
+    close([S, L], [Peer]).
 
 do_change_everything(Socket) ->
     Changed = [{mode, list}, {packet, 4}, {packet_size, 1000}, {header, 2}, {deliver, port},
@@ -534,7 +536,7 @@ change_while_armed(_) ->
     ok = inet:setopts(S, [{packet, 2}, binary, {header, 1}]),
     tcp_pairs:peer_send(Peer, <<0, 2, "ef">>),
     receive {tcp, S, [$e | <<"f">>]} -> ok after 5000 -> ct:fail(no_header) end,
-    do_close([S], [Peer]),
+    close([S], [Peer]),
     ?assertEqual([], tcp_pairs:flush()).
 
 %% Any process may set options; messages go to the owner.
@@ -552,7 +554,7 @@ setopts_by_another_process(_) ->
     end,
     tcp_pairs:peer_send(Peer, <<1:16, "x">>),
     receive {tcp, S, <<"x">>} -> ok after 5000 -> ct:fail(no_data) end,
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% A recv that waits does not hold up setopts and getopts, and a packet type set meanwhile
 %% applies to what it gets.
@@ -570,25 +572,16 @@ setopts_while_recv_waits(_) ->
     after 5000 -> ct:fail(recv_blocked)
     end,
     ?assertEqual({ok, <<"d">>}, gen_tcp:recv(S, 0, 5000)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% setopts and getopts of a closed socket are einval, whatever is in the list.
 setopts_after_close(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     {L, _} = tcp_pairs:listen(),
-    do_close([S, L], [Peer]),
+    close([S, L], [Peer]),
     [begin
          ?assertEqual({error, einval}, inet:setopts(Socket, [{packet, 2}])),
          ?assertEqual({error, einval}, inet:setopts(Socket, [{packet, foo}])),
          ?assertEqual({error, einval}, inet:getopts(Socket, [packet])),
          ?assertEqual({error, einval}, inet:getopts(Socket, [nodelay]))
      end || Socket <- [S, L]].
-
-%%
-%% Local functions
-%%
-
-do_close(Sockets, Peers) ->
-    [ok = gen_tcp:close(Socket) || Socket <- Sockets],
-    [ok = tcp_pairs:peer_close(Peer) || Peer <- Peers],
-    ok.

@@ -40,11 +40,14 @@
 -export([owner_survives_every_end/1, trapping_owner_survives_every_end/1,
          own_close_leaves_no_exit_message/1]).
 
+-import(callers, [start/1, result/1, waits/1, kill/1]).
+-import(mailbox, [next/0, none/0]).
+
 suite() ->
     [{timetrap, {seconds, 30}}].
 
 all() ->
-    driver_groups:all().
+    driver_groups:all_with_shards().
 
 groups() ->
     driver_groups:groups(cases()).
@@ -105,7 +108,7 @@ connect_makes_owner(_Config) ->
     end),
     P = tcp_pairs:peer_accept(L),
     {error, not_owner} = gen_tcp:controlling_process(S, self()),
-    do_kill(Owner),
+    kill(Owner),
     {<<>>, closed} = tcp_pairs:peer_recv_all(P),
     tcp_pairs:peer_close(P),
     tcp_pairs:peer_close(L).
@@ -118,7 +121,7 @@ accept_makes_owner(_Config) ->
     Acceptor = do_process(),
     {ok, S} = do_in(Acceptor, fun() -> gen_tcp:accept(L, 5000) end),
     {error, not_owner} = gen_tcp:controlling_process(S, self()),
-    do_kill(Acceptor),
+    kill(Acceptor),
     {<<>>, closed} = tcp_pairs:peer_recv_all(P),
     {error, timeout} = gen_tcp:accept(L, 0),
     tcp_pairs:peer_close(P),
@@ -130,7 +133,7 @@ listen_makes_owner(_Config) ->
     {L, Port} = do_in(Owner, fun() -> tcp_pairs:listen() end),
     {error, not_owner} = gen_tcp:controlling_process(L, self()),
     {error, timeout} = gen_tcp:accept(L, 0),
-    do_kill(Owner),
+    kill(Owner),
     tcp_pairs:eventually(fun() -> gen_tcp:accept(L, 0) =:= {error, closed} end),
     {error, econnrefused} = gen_tcp:connect({127, 0, 0, 1}, Port, [], 5000).
 
@@ -182,20 +185,20 @@ owner_exit_closes_socket(_Config) ->
 %% A process that waits in recv gets closed.
 owner_exit_releases_recv(_Config) ->
     do_with_owned([], fun(S, _P, Owner) ->
-        Receiver = do_start(fun() -> gen_tcp:recv(S, 0) end),
-        do_waiting(Receiver),
+        Receiver = start(fun() -> gen_tcp:recv(S, 0) end),
+        waits(Receiver),
         do_exit(Owner, kill),
-        {error, closed} = do_result(Receiver)
+        {error, closed} = result(Receiver)
     end).
 
 %% Processes that wait in accept get closed.
 owner_exit_releases_accept(_Config) ->
     Owner = do_process(),
     {L, _} = do_in(Owner, fun() -> tcp_pairs:listen() end),
-    Acceptors = [do_start(fun() -> gen_tcp:accept(L) end) || _ <- [1, 2, 3]],
-    do_waiting(hd(Acceptors)),
+    Acceptors = [start(fun() -> gen_tcp:accept(L) end) || _ <- [1, 2, 3]],
+    waits(hd(Acceptors)),
     do_exit(Owner, shutdown),
-    [{error, closed} = do_result(Acceptor) || Acceptor <- Acceptors],
+    [{error, closed} = result(Acceptor) || Acceptor <- Acceptors],
     ok.
 
 %% Sends by others say closed.
@@ -236,7 +239,7 @@ accepted_socket_outlives_listener_owner(_Config) ->
     {L, Port} = do_in(Owner, fun() -> tcp_pairs:listen() end),
     P = tcp_pairs:peer_connect(Port),
     {ok, S} = gen_tcp:accept(L, 5000),
-    do_kill(Owner),
+    kill(Owner),
     tcp_pairs:eventually(fun() -> gen_tcp:accept(L, 0) =:= {error, closed} end),
     ok = gen_tcp:send(S, "x"),
     <<"x">> = tcp_pairs:peer_recv(P, 1),
@@ -266,7 +269,7 @@ already_owner(_Config) ->
         ok = tcp_pairs:by_another(fun() -> gen_tcp:controlling_process(S, Owner) end),
         {ok, [{active, once}]} = inet:getopts(S, [active]),
         ok = tcp_pairs:peer_send(P, <<1, "a">>),
-        do_arrive([{tcp, S, <<"a">>}]),
+        mailbox:stay([{tcp, S, <<"a">>}]),
         ok = gen_tcp:controlling_process(S, self()),
         [{tcp, S, <<"a">>}] = tcp_pairs:flush()
     end).
@@ -297,7 +300,7 @@ closed_socket_keeps_messages(_Config) ->
     do_with_peer([{packet, 1}, {active, true}], fun(S, P) ->
         ok = tcp_pairs:peer_send(P, <<1, "a">>),
         ok = tcp_pairs:peer_shutdown(P, write),
-        do_arrive([{tcp, S, <<"a">>}, {tcp_closed, S}]),
+        mailbox:stay([{tcp, S, <<"a">>}, {tcp_closed, S}]),
         New = do_process(),
         {error, closed} = gen_tcp:controlling_process(S, New),
         [{tcp, S, <<"a">>}, {tcp_closed, S}] = tcp_pairs:flush(),
@@ -312,7 +315,7 @@ dead_new_owner(_Config) ->
          {ok, [{active, false}]} = inet:getopts(S, [active]),
          ok = inet:setopts(S, [{active, once}]),
          ok = tcp_pairs:peer_send(P, <<1, "a">>),
-         {tcp, S, <<"a">>} = do_next(),
+         {tcp, S, <<"a">>} = next(),
          ok = gen_tcp:controlling_process(S, do_process())
      end) || Active <- [true, once, 3, false]],
     ok.
@@ -321,7 +324,7 @@ dead_new_owner(_Config) ->
 dead_new_owner_loses_messages(_Config) ->
     do_with_peer([{packet, 1}, {active, 1}], fun(S, P) ->
         ok = tcp_pairs:peer_send(P, <<1, "a">>),
-        do_arrive([{tcp, S, <<"a">>}, {tcp_passive, S}]),
+        mailbox:stay([{tcp, S, <<"a">>}, {tcp_passive, S}]),
         {error, badarg} = gen_tcp:controlling_process(S, do_dead()),
         [{tcp_passive, S}] = tcp_pairs:flush()
     end).
@@ -330,7 +333,7 @@ dead_new_owner_loses_messages(_Config) ->
 dead_new_owner_forgets_count(_Config) ->
     do_with_peer([{active, 7}], fun(S, _P) ->
         {error, badarg} = gen_tcp:controlling_process(S, do_dead()),
-        do_none(),
+        none(),
         ok = inet:setopts(S, [{active, 2}]),
         {ok, [{active, 2}]} = inet:getopts(S, [active])
     end).
@@ -342,7 +345,7 @@ active_value_is_kept(_Config) ->
          ok = gen_tcp:controlling_process(S, New),
          {ok, [{active, Active}]} = inet:getopts(S, [active]),
          [] = do_in(New, fun tcp_pairs:flush/0),
-         do_none(10)
+         none()
      end) || Active <- [true, false, once, 1, 5, 32767]],
     ok.
 
@@ -350,15 +353,15 @@ active_value_is_kept(_Config) ->
 count_is_kept(_Config) ->
     do_with_peer([{packet, 1}, {active, 3}], fun(S, P) ->
         ok = tcp_pairs:peer_send(P, <<1, "a">>),
-        {tcp, S, <<"a">>} = do_next(),
+        {tcp, S, <<"a">>} = next(),
         New = do_process(),
         ok = gen_tcp:controlling_process(S, New),
         {ok, [{active, 2}]} = inet:getopts(S, [active]),
         ok = tcp_pairs:peer_send(P, <<1, "b", 1, "c">>),
-        {tcp, S, <<"b">>} = do_in(New, fun do_next/0),
-        {tcp, S, <<"c">>} = do_in(New, fun do_next/0),
-        {tcp_passive, S} = do_in(New, fun do_next/0),
-        do_none()
+        {tcp, S, <<"b">>} = do_in(New, fun mailbox:next/0),
+        {tcp, S, <<"c">>} = do_in(New, fun mailbox:next/0),
+        {tcp_passive, S} = do_in(New, fun mailbox:next/0),
+        none()
     end).
 
 %% Data and the end of the stream go to the new owner in every mode.
@@ -369,11 +372,11 @@ modes_work_after_transfer(_Config) ->
          ok = tcp_pairs:peer_send(P, <<1, "a">>),
          ok = tcp_pairs:peer_shutdown(P, write),
          [ok = inet:setopts(S, [{active, once}]) || Active =:= false],
-         {tcp, S, <<"a">>} = do_in(New, fun do_next/0),
+         {tcp, S, <<"a">>} = do_in(New, fun mailbox:next/0),
          [ok = inet:setopts(S, [{active, once}]) || Active =:= once
                                                   orelse Active =:= false],
-         {tcp_closed, S} = do_in(New, fun do_next/0),
-         do_none(10)
+         {tcp_closed, S} = do_in(New, fun mailbox:next/0),
+         none()
      end) || Active <- [true, false, once, 5]],
     ok.
 
@@ -385,7 +388,7 @@ new_owner_takes_the_socket_with_it(_Config) ->
         do_exit(New, kill),
         {<<>>, closed} = tcp_pairs:peer_recv_all(P),
         tcp_pairs:eventually(fun() -> tcp_pairs:is_gone(S) end),
-        do_none(10)
+        none()
     end).
 
 %% And not with the old one.
@@ -397,7 +400,7 @@ old_owner_may_exit(_Config) ->
         ok = gen_tcp:send(S, "x"),
         <<"x">> = tcp_pairs:peer_recv(P, 1),
         ok = tcp_pairs:peer_send(P, "y"),
-        {tcp, S, <<"y">>} = do_next(),
+        {tcp, S, <<"y">>} = next(),
         ok = gen_tcp:close(S)
     end).
 
@@ -411,8 +414,8 @@ transfer_chain(_Config) ->
             Next
         end, do_hand_over(S), lists:seq(1, 10)),
         ok = tcp_pairs:peer_send(P, "x"),
-        {tcp, S, <<"x">>} = do_in(Last, fun do_next/0),
-        do_none(10)
+        {tcp, S, <<"x">>} = do_in(Last, fun mailbox:next/0),
+        none()
     end).
 
 %% A socket may come back.
@@ -423,10 +426,10 @@ transfer_back(_Config) ->
         ok = do_in(Other, fun() -> gen_tcp:controlling_process(S, Case) end),
         do_exit(Other, kill),
         ok = tcp_pairs:peer_send(P, "x"),
-        {tcp, S, <<"x">>} = do_next(),
+        {tcp, S, <<"x">>} = next(),
         Again = do_hand_over(S),
         ok = tcp_pairs:peer_send(P, "y"),
-        {tcp, S, <<"y">>} = do_in(Again, fun do_next/0)
+        {tcp, S, <<"y">>} = do_in(Again, fun mailbox:next/0)
     end).
 
 %% Having opened the socket gives no right to it after the transfer.
@@ -448,7 +451,7 @@ messages_are_forwarded(_Config) ->
     do_with_peer([{packet, 1}, {active, true}], fun(S, P) ->
         ok = tcp_pairs:peer_send(P, <<1, "a", 1, "b", 1, "c">>),
         Messages = [{tcp, S, <<C>>} || C <- "abc"],
-        do_arrive(Messages),
+        mailbox:stay(Messages),
         New = do_hand_over(S),
         [] = tcp_pairs:flush(),
         Messages = do_in(New, fun tcp_pairs:flush/0)
@@ -461,7 +464,7 @@ closed_is_forwarded(_Config) ->
         ok = tcp_pairs:peer_send(P, <<1, "a">>),
         ok = tcp_pairs:peer_shutdown(P, write),
         Messages = [{tcp, S, <<"a">>}, {tcp_closed, S}],
-        do_arrive(Messages),
+        mailbox:stay(Messages),
         New = do_process(),
         ok = gen_tcp:controlling_process(S, New),
         [] = tcp_pairs:flush(),
@@ -473,7 +476,7 @@ port_deliveries_are_forwarded(_Config) ->
     do_with_peer([{packet, 1}, {deliver, port}, {active, true}], fun(S, P) ->
         ok = tcp_pairs:peer_send(P, <<1, "a", 1, "b">>),
         Messages = [{S, {data, <<C>>}} || C <- "ab"],
-        do_arrive(Messages),
+        mailbox:stay(Messages),
         New = do_hand_over(S),
         [] = tcp_pairs:flush(),
         Messages = do_in(New, fun tcp_pairs:flush/0)
@@ -483,19 +486,19 @@ port_deliveries_are_forwarded(_Config) ->
 later_data_comes_after(_Config) ->
     do_with_peer([{packet, 1}, {active, 3}], fun(S, P) ->
         ok = tcp_pairs:peer_send(P, <<1, "a", 1, "b">>),
-        do_arrive([{tcp, S, <<"a">>}, {tcp, S, <<"b">>}]),
+        mailbox:stay([{tcp, S, <<"a">>}, {tcp, S, <<"b">>}]),
         New = do_hand_over(S),
         ok = tcp_pairs:peer_send(P, <<1, "c", 1, "d">>),
-        [{tcp, S, <<C>>} = do_in(New, fun do_next/0) || C <- "abc"],
-        {tcp_passive, S} = do_in(New, fun do_next/0),
-        do_none(10)
+        [{tcp, S, <<C>>} = do_in(New, fun mailbox:next/0) || C <- "abc"],
+        {tcp_passive, S} = do_in(New, fun mailbox:next/0),
+        none()
     end).
 
 %% `once' has fired: the message goes along and the socket is passive.
 fired_once_is_forwarded(_Config) ->
     do_with_peer([{packet, 1}, {active, once}], fun(S, P) ->
         ok = tcp_pairs:peer_send(P, <<1, "a", 1, "b">>),
-        do_arrive([{tcp, S, <<"a">>}]),
+        mailbox:stay([{tcp, S, <<"a">>}]),
         New = do_hand_over(S),
         {ok, [{active, false}]} = inet:getopts(S, [active]),
         [{tcp, S, <<"a">>}] = do_in(New, fun tcp_pairs:flush/0),
@@ -506,7 +509,7 @@ fired_once_is_forwarded(_Config) ->
 passive_message_stays(_Config) ->
     do_with_peer([{packet, 1}, {active, 1}], fun(S, P) ->
         ok = tcp_pairs:peer_send(P, <<1, "a">>),
-        do_arrive([{tcp, S, <<"a">>}, {tcp_passive, S}]),
+        mailbox:stay([{tcp, S, <<"a">>}, {tcp_passive, S}]),
         New = do_hand_over(S),
         [{tcp_passive, S}] = tcp_pairs:flush(),
         [{tcp, S, <<"a">>}] = do_in(New, fun tcp_pairs:flush/0)
@@ -516,7 +519,7 @@ passive_message_stays(_Config) ->
 http_messages_stay(_Config) ->
     do_with_peer([{packet, http_bin}, {active, true}], fun(S, P) ->
         ok = tcp_pairs:peer_send(P, "GET / HTTP/1.1\r\nHost: h\r\n\r\n"),
-        do_arrive([{http, S, Item} ||
+        mailbox:stay([{http, S, Item} ||
                       Item <- [{http_request, 'GET', {abs_path, <<"/">>}, {1, 1}},
                                {http_header, 14, 'Host', <<"Host">>, <<"h">>},
                                http_eoh]]),
@@ -529,7 +532,7 @@ http_messages_stay(_Config) ->
 ssl_messages_stay(_Config) ->
     do_with_peer([{packet, ssl_tls}, {active, true}], fun(S, P) ->
         ok = tcp_pairs:peer_send(P, <<23, 3, 1, 1:16, "a">>),
-        do_arrive([{ssl_tls, S, 23, {3, 1}, <<"a">>}]),
+        mailbox:stay([{ssl_tls, S, 23, {3, 1}, <<"a">>}]),
         New = do_hand_over(S),
         [{ssl_tls, S, 23, {3, 1}, <<"a">>}] = tcp_pairs:flush(),
         [] = do_in(New, fun tcp_pairs:flush/0)
@@ -539,8 +542,8 @@ ssl_messages_stay(_Config) ->
 error_message_stays(_Config) ->
     Opts = [{active, true}, {exit_on_close, false}, {show_econnreset, true}],
     do_with_peer(Opts, fun(S, P) ->
-        do_reset(P),
-        do_arrive([{tcp_error, S, econnreset}, {tcp_closed, S}]),
+        tcp_pairs:peer_reset(P),
+        mailbox:stay([{tcp_error, S, econnreset}, {tcp_closed, S}]),
         New = do_process(),
         ok = gen_tcp:controlling_process(S, New),
         [{tcp_error, S, econnreset}] = tcp_pairs:flush(),
@@ -552,9 +555,9 @@ other_messages_stay(_Config) ->
     do_with_peer([{packet, 1}, {active, true}], fun(S, P) ->
         do_with_peer([{packet, 1}, {active, true}], fun(S2, P2) ->
             ok = tcp_pairs:peer_send(P2, <<1, "x">>),
-            do_arrive([{tcp, S2, <<"x">>}]),
+            mailbox:stay([{tcp, S2, <<"x">>}]),
             ok = tcp_pairs:peer_send(P, <<1, "a">>),
-            do_arrive([{tcp, S2, <<"x">>}, {tcp, S, <<"a">>}]),
+            mailbox:stay([{tcp, S2, <<"x">>}, {tcp, S, <<"a">>}]),
             self() ! {tcp, not_a_socket, "y"},
             New = do_hand_over(S),
             [{tcp, S2, <<"x">>}, {tcp, not_a_socket, "y"}] = tcp_pairs:flush(),
@@ -568,10 +571,10 @@ other_messages_stay(_Config) ->
 closed_half_open_keeps_owner(_Config) ->
     do_with_peer([{active, true}, {exit_on_close, false}], fun(S, P) ->
         ok = tcp_pairs:peer_shutdown(P, write),
-        do_arrive([{tcp_closed, S}]),
+        mailbox:stay([{tcp_closed, S}]),
         New = do_process(),
         ok = gen_tcp:controlling_process(S, New),
-        {tcp_closed, S} = do_in(New, fun do_next/0),
+        {tcp_closed, S} = do_in(New, fun mailbox:next/0),
         {ok, [{active, false}]} = inet:getopts(S, [active]),
         {error, not_owner} =
             do_in(New, fun() -> gen_tcp:controlling_process(S, New) end),
@@ -585,11 +588,11 @@ closed_half_open_keeps_owner(_Config) ->
 old_owner_gets_nothing_more(_Config) ->
     do_with_peer([{packet, 4}, {active, true}], fun(S, P) ->
         do_numbers(P, 2000),
-        {tcp, S, <<1:32>>} = do_next(),
+        {tcp, S, <<1:32>>} = next(),
         New = do_hand_over(S),
-        do_none(),
-        [{tcp, S, <<I:32>>} = do_in(New, fun do_next/0) || I <- lists:seq(2, 2000)],
-        do_none()
+        none(),
+        [{tcp, S, <<I:32>>} = do_in(New, fun mailbox:next/0) || I <- lists:seq(2, 2000)],
+        none()
     end).
 
 %% A relay of owners while data flows: none loses, repeats or
@@ -614,19 +617,19 @@ buffered_input_moves_along(_Config) ->
         {ok, <<"b">>} = do_in(New, fun() -> gen_tcp:recv(S, 0, 5000) end),
         ok = do_in(New, fun() -> inet:setopts(S, [{active, once}]) end),
         ok = tcp_pairs:peer_send(P, "d"),
-        {tcp, S, <<"cd">>} = do_in(New, fun do_next/0)
+        {tcp, S, <<"cd">>} = do_in(New, fun mailbox:next/0)
     end).
 
 %% Another process waits in recv during the transfer and gets the
 %% data.
 pending_recv_survives_transfer(_Config) ->
     do_with_peer([], fun(S, P) ->
-        Receiver = do_start(fun() -> gen_tcp:recv(S, 1, 10000) end),
-        do_waiting(Receiver),
+        Receiver = start(fun() -> gen_tcp:recv(S, 1, 10000) end),
+        waits(Receiver),
         New = do_hand_over(S),
-        do_waiting(Receiver),
+        waits(Receiver),
         ok = tcp_pairs:peer_send(P, "x"),
-        {ok, <<"x">>} = do_result(Receiver),
+        {ok, <<"x">>} = result(Receiver),
         [] = do_in(New, fun tcp_pairs:flush/0)
     end).
 
@@ -650,13 +653,13 @@ listener_is_handed_over(_Config) ->
 %% Processes that wait in accept do not notice.
 acceptors_survive_transfer(_Config) ->
     {L, Port} = tcp_pairs:listen(),
-    Acceptors = [do_start(fun() -> element(1, gen_tcp:accept(L, 10000)) end)
+    Acceptors = [start(fun() -> element(1, gen_tcp:accept(L, 10000)) end)
                  || _ <- [1, 2]],
-    [do_waiting(Acceptor) || Acceptor <- Acceptors],
+    [waits(Acceptor) || Acceptor <- Acceptors],
     New = do_hand_over(L),
-    [do_waiting(Acceptor) || Acceptor <- Acceptors],
+    [waits(Acceptor) || Acceptor <- Acceptors],
     Peers = [tcp_pairs:peer_connect(Port) || _ <- [1, 2]],
-    [ok = do_result(Acceptor) || Acceptor <- Acceptors],
+    [ok = result(Acceptor) || Acceptor <- Acceptors],
     do_exit(New, kill),
     [tcp_pairs:peer_close(P) || P <- Peers],
     ok.
@@ -671,7 +674,7 @@ down_when_owner_closes(_Config) ->
          Ref = inet:monitor(S),
          ok = gen_tcp:close(S),
          normal = do_down(Ref, S),
-         do_none(10)
+         none()
      end) || Active <- [false, true]],
     ok.
 
@@ -681,7 +684,7 @@ down_when_another_closes(_Config) ->
         Ref = inet:monitor(S),
         ok = tcp_pairs:by_another(fun() -> gen_tcp:close(S) end),
         normal = do_down(Ref, S),
-        do_none()
+        none()
     end).
 
 %% The end of the stream on an armed socket: tcp_closed, then DOWN.
@@ -689,30 +692,30 @@ down_at_end_of_stream(_Config) ->
     do_with_peer([{active, true}], fun(S, P) ->
         Ref = inet:monitor(S),
         ok = tcp_pairs:peer_shutdown(P, write),
-        {tcp_closed, S} = do_next(),
-        {'DOWN', Ref, _, S, normal} = do_next(),
-        do_none()
+        {tcp_closed, S} = next(),
+        {'DOWN', Ref, _, S, normal} = next(),
+        none()
     end).
 
 %% A reset that is not shown: the same.
 down_after_reset(_Config) ->
     do_with_peer([{active, true}], fun(S, P) ->
         Ref = inet:monitor(S),
-        do_reset(P),
-        {tcp_closed, S} = do_next(),
-        {'DOWN', Ref, _, S, normal} = do_next(),
-        do_none()
+        tcp_pairs:peer_reset(P),
+        {tcp_closed, S} = next(),
+        {'DOWN', Ref, _, S, normal} = next(),
+        none()
     end).
 
 %% With show_econnreset the reason is econnreset.
 down_after_shown_reset(_Config) ->
     do_with_peer([{active, true}, {show_econnreset, true}], fun(S, P) ->
         Ref = inet:monitor(S),
-        do_reset(P),
-        {tcp_error, S, econnreset} = do_next(),
-        {tcp_closed, S} = do_next(),
-        {'DOWN', Ref, _, S, econnreset} = do_next(),
-        do_none()
+        tcp_pairs:peer_reset(P),
+        {tcp_error, S, econnreset} = next(),
+        {tcp_closed, S} = next(),
+        {'DOWN', Ref, _, S, econnreset} = next(),
+        none()
     end).
 
 %% After a framing error it is emsgsize.
@@ -720,10 +723,10 @@ down_after_framing_error(_Config) ->
     do_with_peer([{active, true}, {packet, 1}, {packet_size, 2}], fun(S, P) ->
         Ref = inet:monitor(S),
         ok = tcp_pairs:peer_send(P, <<3, "abc">>),
-        {tcp_error, S, emsgsize} = do_next(),
-        {tcp_closed, S} = do_next(),
-        {'DOWN', Ref, _, S, emsgsize} = do_next(),
-        do_none()
+        {tcp_error, S, emsgsize} = next(),
+        {tcp_closed, S} = next(),
+        {'DOWN', Ref, _, S, emsgsize} = next(),
+        none()
     end).
 
 %% An end that recv reported is not the end of the socket: DOWN comes when
@@ -734,7 +737,7 @@ no_down_for_passive_end(_Config) ->
         ok = tcp_pairs:peer_shutdown(P, write),
         {error, closed} = gen_tcp:recv(S, 0, 5000),
         {error, enotconn} = gen_tcp:recv(S, 0, 5000),
-        do_none(),
+        none(),
         ok = gen_tcp:close(S),
         normal = do_down(Ref, S)
     end).
@@ -744,8 +747,8 @@ no_down_when_half_open(_Config) ->
     do_with_peer([{active, true}, {exit_on_close, false}], fun(S, P) ->
         Ref = inet:monitor(S),
         ok = tcp_pairs:peer_shutdown(P, write),
-        {tcp_closed, S} = do_next(),
-        do_none(),
+        {tcp_closed, S} = next(),
+        none(),
         ok = gen_tcp:close(S),
         normal = do_down(Ref, S)
     end).
@@ -782,7 +785,7 @@ down_at_once_for_closed_socket(_Config) ->
     end),
     do_with_peer([{active, true}], fun(S, P) ->
         ok = tcp_pairs:peer_shutdown(P, write),
-        {tcp_closed, S} = do_next(),
+        {tcp_closed, S} = next(),
         Ref = inet:monitor(S),
         noproc = do_down(Ref, S)
     end).
@@ -794,7 +797,7 @@ many_monitors(_Config) ->
         5 = length(lists:usort(Refs)),
         ok = gen_tcp:close(S),
         [normal = do_down(Ref, S) || Ref <- Refs],
-        do_none()
+        none()
     end).
 
 %% Any process may monitor; its exit or its monitor is of no concern to
@@ -810,7 +813,7 @@ monitor_from_another_process(_Config) ->
         <<"x">> = tcp_pairs:peer_recv(P, 1),
         ok = gen_tcp:close(S),
         normal = do_in(Watcher, fun() -> do_down(Ref, S) end),
-        do_none()
+        none()
     end).
 
 %% A cancelled monitor sends nothing; the others do.
@@ -822,7 +825,7 @@ cancelled_monitor_is_silent(_Config) ->
         false = inet:cancel_monitor(Cancelled),
         ok = gen_tcp:close(S),
         normal = do_down(Kept, S),
-        do_none()
+        none()
     end).
 
 %% Once DOWN was sent there is nothing to cancel, and it stays in the
@@ -831,7 +834,7 @@ cancel_after_down(_Config) ->
     do_with_peer([], fun(S, _P) ->
         Ref = inet:monitor(S),
         ok = gen_tcp:close(S),
-        Down = do_next(),
+        Down = next(),
         {'DOWN', Ref, _, S, normal} = Down,
         self() ! Down,
         false = inet:cancel_monitor(Ref),
@@ -845,7 +848,7 @@ monitor_survives_transfer(_Config) ->
     do_with_peer([{active, true}], fun(S, _P) ->
         Ref = inet:monitor(S),
         New = do_hand_over(S),
-        do_none(),
+        none(),
         do_exit(New, {shutdown, new_owner}),
         {shutdown, new_owner} = do_down(Ref, S)
     end).
@@ -891,7 +894,7 @@ own_close_leaves_no_exit_message(_Config) ->
         false = do_in(Owner, fun() -> process_flag(trap_exit, true) end),
         ok = do_in(Owner, fun() -> gen_tcp:close(S) end),
         [] = do_in(Owner, fun tcp_pairs:flush/0),
-        do_none(),
+        none(),
         [] = do_in(Owner, fun tcp_pairs:flush/0)
     end).
 
@@ -899,7 +902,7 @@ own_close_leaves_no_exit_message(_Config) ->
 do_ends() ->
     Close = fun(S, _P) -> gen_tcp:close(S) end,
     Finish = fun(_S, P) -> tcp_pairs:peer_shutdown(P, write) end,
-    Reset = fun(_S, P) -> do_reset(P) end,
+    Reset = fun(_S, P) -> tcp_pairs:peer_reset(P) end,
     Oversize = fun(_S, P) -> tcp_pairs:peer_send(P, <<3, "abc">>) end,
     [{[], Close},
      {[{active, true}], Close},
@@ -929,11 +932,12 @@ do_relay(Opts, Rearm) ->
                      Rearm(S)
                  end || J <- lists:seq(I, I + Packets - 1)],
                 ok = gen_tcp:controlling_process(S, Next),
-                receive {tcp, S, _} = Late -> Late after 10 -> none end
+                witness:has_come(),
+                receive {tcp, S, _} = Late -> Late after 0 -> none end
             end) =:= none orelse ct:fail({late_message, I}),
             I + Packets
         end, 1, lists:zip(Pids, tl(Pids) ++ [self()])),
-        do_none()
+        none()
     end).
 
 do_next_tcp(S) ->
@@ -954,14 +958,7 @@ do_numbers(P, Last) ->
 %% A socket of the case with a plain peer. Returns ok, because Common Test
 %% prints what a case returns.
 do_with_peer(Opts, Fun) ->
-    {S, P} = tcp_pairs:connect_to_peer(Opts),
-    try
-        _ = Fun(S, P),
-        ok
-    after
-        do_reset(P),
-        gen_tcp:close(S)
-    end.
+    tcp_pairs:with(tcp_pairs:connect_to_peer(Opts), Fun).
 
 %% A socket that another process owns.
 do_with_owned(Opts, Fun) ->
@@ -976,9 +973,9 @@ do_with_owned(Opts, Fun) ->
         _ = Fun(S, P, Owner),
         ok
     after
-        do_reset(P),
+        tcp_pairs:peer_reset(P),
         tcp_pairs:peer_close(L),
-        do_kill(Owner)
+        kill(Owner)
     end.
 
 %% Gives S to a new process, which is returned.
@@ -986,12 +983,6 @@ do_hand_over(S) ->
     New = do_process(),
     ok = gen_tcp:controlling_process(S, New),
     New.
-
-do_reset(P) ->
-    case socket:setopt(P, {socket, linger}, #{onoff => true, linger => 0}) of
-        ok -> socket:close(P);
-        {error, closed} -> ok
-    end.
 
 %%
 %% Processes that do what the case asks
@@ -1033,56 +1024,20 @@ do_in(Pid, Fun) ->
 %% Ends Pid with Reason from inside, or by a kill signal; returns when it has
 %% ended.
 do_exit(Pid, kill) ->
-    do_kill(Pid);
+    kill(Pid);
 do_exit(Pid, Reason) ->
     Monitor = monitor(process, Pid),
     Pid ! {exit, Reason},
     receive {'DOWN', Monitor, process, Pid, Reason} -> ok end.
 
-do_kill(Pid) ->
-    Monitor = monitor(process, Pid),
-    exit(Pid, kill),
-    receive {'DOWN', Monitor, process, Pid, _} -> ok end.
-
 do_dead() ->
     Pid = do_process(),
-    do_kill(Pid),
+    kill(Pid),
     Pid.
-
-%% Runs Fun in a process of its own, which reports the result.
-do_start(Fun) ->
-    Parent = self(),
-    Ref = make_ref(),
-    {spawn(fun() -> Parent ! {Ref, Fun()} end), Ref}.
-
-do_result({_, Ref}) ->
-    receive {Ref, Result} -> Result after 15000 -> ct:fail(no_result) end.
-
-%% Fails if the process has come to its end.
-do_waiting({_, Ref}) ->
-    receive {Ref, Result} -> ct:fail({did_not_wait, Result}) after 50 -> ok end.
 
 %%
 %% The mailbox
 %%
-
-do_next() ->
-    receive Message -> Message after 10000 -> timeout end.
-
-do_none() ->
-    do_none(50).
-
-do_none(Time) ->
-    receive Message -> ct:fail({unexpected, Message}) after Time -> ok end.
-
-%% Waits until exactly these messages have come, in this order, and leaves them
-%% in the mailbox. (Looking at the mailbox again and again would do, but then a
-%% stock node with nothing else to do can take seconds to notice input.)
-do_arrive(Messages) ->
-    Messages = [do_next() || _ <- Messages],
-    [] = tcp_pairs:flush(),
-    [self() ! Message || Message <- Messages],
-    ok.
 
 %% The reason in the DOWN of this monitor. Its type is `port' for a port socket;
 %% a handler module may say `socket', which the manual allows. Where the reason

@@ -7,8 +7,8 @@
 
 -include_lib("stdlib/include/assert.hrl").
 
-%% How long to wait for what must not arrive.
--define(SILENCE, 70).
+-import(mailbox, [messages/1]).
+-import(tcp_pairs, [close/2]).
 
 suite() -> [{timetrap, {seconds, 30}}].
 
@@ -56,7 +56,7 @@ send_puts_the_length_in_front(_) ->
          ok = gen_tcp:send(S, "list"),
          Expected = <<5:(Type * 8), "hello", 4:(Type * 8), "list">>,
          ?assertEqual({Type, Expected}, {Type, tcp_pairs:peer_recv(Peer, byte_size(Expected))}),
-         do_close([S], [Peer])
+         close([S], [Peer])
      end || Type <- [1, 2, 4]].
 
 %% An empty send is a packet of length 0, and nothing at all in raw mode.
@@ -67,7 +67,7 @@ send_nothing(_) ->
          ok = gen_tcp:close(S),
          ?assertEqual({Type, {<<0:(3 * Header * 8)>>, closed}},
                       {Type, tcp_pairs:peer_recv_all(Peer)}),
-         do_close([], [Peer])
+         close([], [Peer])
      end || {Type, Header} <- [{1, 1}, {2, 2}, {4, 4}, {raw, 0}]].
 
 %% The length that is sent wraps, the data does not.
@@ -78,7 +78,7 @@ send_wraps_the_length(_) ->
          ?assertEqual(ok, gen_tcp:send(S, Data)),
          ?assertEqual(<<Size:(Type * 8)>>, tcp_pairs:peer_recv(Peer, Type)),
          ?assertEqual(Data, tcp_pairs:peer_recv(Peer, Size)),
-         do_close([S], [Peer])
+         close([S], [Peer])
      end || {Type, Size} <- [{1, 255}, {1, 256}, {1, 300}, {2, 65535}, {2, 65540}]].
 
 %% All other types send what they are given.
@@ -88,7 +88,7 @@ send_frames_no_other_type(_) ->
          ok = gen_tcp:send(S, <<"as it is">>),
          ok = gen_tcp:close(S),
          ?assertEqual({Type, {<<"as it is">>, closed}}, {Type, tcp_pairs:peer_recv_all(Peer)}),
-         do_close([], [Peer])
+         close([], [Peer])
      end || Type <- [0, raw, asn1, sunrm, cdr, fcgi, tpkt, line, http, http_bin, httph, httph_bin,
                      ssl, ssl_tls]].
 
@@ -97,14 +97,14 @@ send_ignores_packet_size(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 2}, {packet_size, 3}]),
     ?assertEqual(ok, gen_tcp:send(S, <<"longer than three">>)),
     ?assertEqual(<<17:16, "longer than three">>, tcp_pairs:peer_recv(Peer, 19)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% The length is that of the whole iodata, and one send is one packet.
 send_iodata(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 4}]),
     ok = gen_tcp:send(S, [<<"ab">>, [$c, [[<<"d">>]], "ef"] | <<"g">>]),
     ?assertEqual(<<7:32, "abcdefg">>, tcp_pairs:peer_recv(Peer, 11)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% With packet N on both ends every send arrives as one packet, in both directions.
 both_ends_in_packet_mode(_) ->
@@ -116,7 +116,7 @@ both_ends_in_packet_mode(_) ->
               ok = gen_tcp:send(From, Data),
               ?assertEqual({Type, Size, {ok, Data}}, {Type, Size, gen_tcp:recv(To, 0, 5000)})
           end || Size <- Sizes, {From, To} <- [{C, S}, {S, C}]],
-         do_close([C, S], [])
+         close([C, S], [])
      end || Type <- [1, 2, 4]].
 
 %%
@@ -217,7 +217,7 @@ do_check_type(Type) ->
     [receive {tcp, A, Data} -> ?assertEqual(binary_to_list(Body), Data)
      after 5000 -> ct:fail({no_list, Body})
      end || Body <- Bodies],
-    do_close([S, A], [Peer, Peer2]),
+    close([S, A], [Peer, Peer2]),
     ?assertEqual([], tcp_pairs:flush()).
 
 do_check_byte_by_byte(S, Peer, OnWire, Body, Arrived) ->
@@ -237,7 +237,7 @@ frame_larger_than_buffer(_) ->
     tcp_pairs:peer_send(Peer, [<<50000:32>>, Data, <<2:32, "ab">>]),
     ?assertEqual({ok, Data}, gen_tcp:recv(S, 0, 5000)),
     ?assertEqual({ok, <<"ab">>}, gen_tcp:recv(S, 0, 5000)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% Long packets arrive whole in one message.
 long_frame_armed(_) ->
@@ -248,15 +248,15 @@ long_frame_armed(_) ->
     ok = gen_tcp:send(C, <<"next">>),
     receive {tcp, S, Got} -> ?assert(Got =:= Data) after 10000 -> ct:fail(no_data) end,
     receive {tcp, S, Next} -> ?assertEqual(<<"next">>, Next) after 5000 -> ct:fail(no_next) end,
-    do_close([C, S], []).
+    close([C, S], []).
 
 %% Packet 4 accepts a length of 128 MiB and waits for it.
 huge_length_is_waited_for(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 4}]),
     tcp_pairs:peer_send(Peer, <<(128 bsl 20):32, "only the start">>),
     tcp_pairs:arrived(S, 18),
-    ?assertEqual({error, timeout}, gen_tcp:recv(S, 0, ?SILENCE)),
-    do_close([S], [Peer]).
+    ?assertEqual({error, timeout}, gen_tcp:recv(S, 0, 0)),
+    close([S], [Peer]).
 
 %% Lengths that no 31-bit size can hold are emsgsize at once.
 length_out_of_range(_) ->
@@ -264,7 +264,7 @@ length_out_of_range(_) ->
          {S, Peer} = tcp_pairs:connect_to_peer([{packet, Type}]),
          tcp_pairs:peer_send(Peer, Header),
          ?assertEqual({Type, Header, {error, emsgsize}}, {Type, Header, gen_tcp:recv(S, 0, 5000)}),
-         do_close([S], [Peer])
+         close([S], [Peer])
      end || {Type, Header} <- [{4, <<16#7fffffff:32>>}, {4, <<16#80000000:32>>},
                                {4, <<16#fffffffc:32>>}, {4, <<16#ffffffff:32>>},
                                {cdr, <<"GIOP", 0:32, 16#ffffffff:32>>},
@@ -278,11 +278,11 @@ buffer_smaller_than_header(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 4}, {buffer, 3}]),
     tcp_pairs:peer_send(Peer, <<2:32, "ab">>),
     ?assertEqual({error, emsgsize}, gen_tcp:recv(S, 0, 5000)),
-    do_close([S], [Peer]),
+    close([S], [Peer]),
     {S2, Peer2} = tcp_pairs:connect_to_peer([{packet, 4}, {buffer, 3}, {packet_size, 10}]),
     tcp_pairs:peer_send(Peer2, <<2:32, "ab">>),
     ?assertEqual({ok, <<"ab">>}, gen_tcp:recv(S2, 0, 5000)),
-    do_close([S2], [Peer2]).
+    close([S2], [Peer2]).
 
 %% recv with a length is einval in every mode but raw and consumes nothing.
 recv_with_length(_) ->
@@ -294,7 +294,7 @@ recv_with_length(_) ->
      end || Type <- [1, 2, 4, asn1, sunrm, cdr, fcgi, tpkt, line, http, httph, ssl_tls]],
     ok = inet:setopts(S, [{packet, 2}]),
     ?assertEqual({ok, <<"ab">>}, gen_tcp:recv(S, 0, 5000)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% A recv that times out in the middle of a packet loses nothing of it.
 recv_timeout_keeps_a_partial_packet(_) ->
@@ -310,7 +310,7 @@ recv_timeout_keeps_a_partial_packet(_) ->
     tcp_pairs:peer_send(Peer, <<"f", 1:32, "g">>),
     ?assertEqual({ok, <<"abcdef">>}, gen_tcp:recv(S, 0, 5000)),
     ?assertEqual({ok, <<"g">>}, gen_tcp:recv(S, 0, 5000)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% A partial packet at the end of the stream is lost.
 partial_packet_at_eof(_) ->
@@ -320,7 +320,7 @@ partial_packet_at_eof(_) ->
          tcp_pairs:peer_close(Peer),
          tcp_pairs:eof_arrived(S),
          ?assertEqual({Exit, {error, closed}}, {Exit, gen_tcp:recv(S, 0, 5000)}),
-         do_close([S], [])
+         close([S], [])
      end || Exit <- [true, false]].
 
 %% Armed, it is dropped silently in front of tcp_closed.
@@ -328,8 +328,8 @@ partial_packet_at_eof_armed(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 2}, {active, true}]),
     tcp_pairs:peer_send(Peer, <<2:16, "ab", 5:16, "abc">>),
     tcp_pairs:peer_close(Peer),
-    ?assertEqual([{tcp, S, <<"ab">>}, {tcp_closed, S}], do_messages(2)),
-    do_close([S], []),
+    ?assertEqual([{tcp, S, <<"ab">>}, {tcp_closed, S}], messages(2)),
+    close([S], []),
     ?assertEqual([], tcp_pairs:flush()).
 
 %% The same if it is armed only when all of it is here.
@@ -340,8 +340,8 @@ partial_packet_at_eof_then_armed(_) ->
          tcp_pairs:peer_close(Peer),
          tcp_pairs:eof_arrived(S),
          ok = inet:setopts(S, [{active, Active}]),
-         ?assertEqual({Active, [{tcp_closed, S}]}, {Active, do_messages(1)}),
-         do_close([S], []),
+         ?assertEqual({Active, [{tcp_closed, S}]}, {Active, messages(1)}),
+         close([S], []),
          ?assertEqual([], tcp_pairs:flush())
      end || Active <- [true, once, 3]].
 
@@ -353,7 +353,7 @@ complete_packets_before_eof(_) ->
     tcp_pairs:eof_arrived(S),
     ?assertEqual([{ok, <<"ab">>}, {ok, <<>>}, {ok, <<"cde">>}, {error, closed}],
                  [gen_tcp:recv(S, 0, 5000) || _ <- lists:seq(1, 4)]),
-    do_close([S], []).
+    close([S], []).
 
 %% Bytes that unrecv pushes back are parsed with the packet type, in front of what comes next.
 unrecv_is_parsed(_) ->
@@ -363,7 +363,7 @@ unrecv_is_parsed(_) ->
     ?assertEqual({error, timeout}, gen_tcp:recv(S, 0, 0)),
     tcp_pairs:peer_send(Peer, <<"fg">>),
     ?assertEqual({ok, <<"defg">>}, gen_tcp:recv(S, 0, 5000)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% An active count counts packets, also when one segment brings several.
 active_count_counts_packets(_) ->
@@ -371,10 +371,10 @@ active_count_counts_packets(_) ->
     tcp_pairs:peer_send(Peer, <<1, "a", 1, "b", 0, 1, "c", 1, "d">>),
     ok = inet:setopts(S, [{active, 3}]),
     ?assertEqual([{tcp, S, <<"a">>}, {tcp, S, <<"b">>}, {tcp, S, <<>>}, {tcp_passive, S}],
-                 do_messages(4)),
+                 messages(4)),
     ?assertEqual({ok, <<"c">>}, gen_tcp:recv(S, 0, 5000)),
     ?assertEqual({ok, <<"d">>}, gen_tcp:recv(S, 0, 5000)),
-    do_close([S], [Peer]),
+    close([S], [Peer]),
     ?assertEqual([], tcp_pairs:flush()).
 
 %% Once takes one packet of several, the next is in the mailbox when setopts returns.
@@ -387,7 +387,7 @@ once_takes_one_packet(_) ->
          ?assertEqual([{tcp, S, Packet}], tcp_pairs:flush()),
          ?assertEqual({ok, [{active, false}]}, inet:getopts(S, [active]))
      end || Packet <- [<<"a">>, <<"b">>, <<"c">>]],
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %%
 %% Malformed and oversize input
@@ -425,7 +425,7 @@ malformed_frames_passive(_) ->
                 tcp_pairs:peer_send(Peer, Wire),
                 ?assertEqual([{error, emsgsize}, {error, enotconn}],
                              [gen_tcp:recv(S, 0, 5000), gen_tcp:recv(S, 0, 5000)]),
-                do_close([S], [Peer])
+                close([S], [Peer])
             end).
 
 %% The same as messages.
@@ -435,8 +435,8 @@ malformed_frames_armed(_) ->
                 {S, Peer} = tcp_pairs:connect_to_peer([{packet, Type}, {packet_size, Limit},
                                                        {active, true}]),
                 tcp_pairs:peer_send(Peer, Wire),
-                ?assertEqual([{tcp_error, S, emsgsize}, {tcp_closed, S}], do_messages(2)),
-                do_close([S], [Peer])
+                ?assertEqual([{tcp_error, S, emsgsize}, {tcp_closed, S}], messages(2)),
+                close([S], [Peer])
             end).
 
 %% packet_size: a body of exactly that size passes, headers do not count.
@@ -455,7 +455,7 @@ packet_size_is_inclusive(_) ->
                 tcp_pairs:peer_send(Peer, Wire),
                 Expected = case Delivered of same -> Wire; _ -> Delivered end,
                 ?assertEqual({ok, Expected}, gen_tcp:recv(S, 0, 5000)),
-                do_close([S], [Peer])
+                close([S], [Peer])
             end).
 
 %% packet_size: good packets pass until one is too long.
@@ -465,7 +465,7 @@ packet_size_exceeded(_) ->
     ?assertEqual({ok, do_bytes(100)}, gen_tcp:recv(S, 0, 5000)),
     ?assertEqual({ok, <<>>}, gen_tcp:recv(S, 0, 5000)),
     ?assertEqual({error, emsgsize}, gen_tcp:recv(S, 0, 5000)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% packet_size: the header alone is enough for the error.
 packet_size_needs_the_header_only(_) ->
@@ -473,7 +473,7 @@ packet_size_needs_the_header_only(_) ->
          {S, Peer} = tcp_pairs:connect_to_peer([{packet, Type}, {packet_size, 4}]),
          tcp_pairs:peer_send(Peer, Header),
          ?assertEqual({Type, {error, emsgsize}}, {Type, gen_tcp:recv(S, 0, 5000)}),
-         do_close([S], [Peer])
+         close([S], [Peer])
      end || {Type, Header} <- [{1, <<5>>}, {2, <<5:16>>}, {4, <<5:32>>}, {asn1, <<16#30, 5>>},
                                {sunrm, <<5:32>>}, {tpkt, <<3, 0, 9:16>>}]].
 
@@ -488,7 +488,7 @@ packet_size_changed_between_packets(_) ->
     ok = inet:setopts(S, [{packet_size, 2}]),
     tcp_pairs:peer_send(Peer, <<3:16, "abc">>),
     ?assertEqual({error, emsgsize}, gen_tcp:recv(S, 0, 5000)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% raw ignores packet_size.
 packet_size_does_not_matter_in_raw(_) ->
@@ -496,7 +496,7 @@ packet_size_does_not_matter_in_raw(_) ->
     Data = do_bytes(3000),
     tcp_pairs:peer_send(Peer, Data),
     ?assertEqual({ok, Data}, gen_tcp:recv(S, 3000, 5000)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% Passive, exit_on_close: recv says emsgsize, then nothing works any more and the peer sees the
 %% end.
@@ -507,7 +507,7 @@ oversize_passive(_) ->
     ?assertEqual({error, enotconn}, gen_tcp:recv(S, 0, 5000)),
     ?assertEqual({error, enotconn}, gen_tcp:send(S, <<"x">>)),
     ?assertMatch({<<>>, _}, tcp_pairs:peer_recv_all(Peer)),
-    do_close([S], [Peer]),
+    close([S], [Peer]),
     ?assertEqual([], tcp_pairs:flush()).
 
 %% Passive, exit_on_close false: what was buffered is thrown away, and the connection goes on
@@ -517,24 +517,24 @@ oversize_passive_stays_open(_) ->
     tcp_pairs:peer_send(Peer, <<5:16, "abcde", 2:16, "xy">>),
     tcp_pairs:arrived(S, 11),
     ?assertEqual({error, emsgsize}, gen_tcp:recv(S, 0, 5000)),
-    ?assertEqual({error, timeout}, gen_tcp:recv(S, 0, ?SILENCE)),
+    ?assertEqual({error, timeout}, gen_tcp:recv(S, 0, 0)),
     tcp_pairs:peer_send(Peer, <<2:16, "ok">>),
     ?assertEqual({ok, <<"ok">>}, gen_tcp:recv(S, 0, 5000)),
     ok = gen_tcp:send(S, <<"back">>),
     ?assertEqual(<<4:16, "back">>, tcp_pairs:peer_recv(Peer, 6)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% Armed, exit_on_close: tcp_error, tcp_closed, and the socket is gone.
 oversize_armed(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 2}, {packet_size, 4}, {active, true}]),
     tcp_pairs:peer_send(Peer, <<3:16, "abc">>),
-    ?assertEqual([{tcp, S, <<"abc">>}], do_messages(1)),
+    ?assertEqual([{tcp, S, <<"abc">>}], messages(1)),
     tcp_pairs:peer_send(Peer, <<5:16, "abcde">>),
-    ?assertEqual([{tcp_error, S, emsgsize}, {tcp_closed, S}], do_messages(2)),
+    ?assertEqual([{tcp_error, S, emsgsize}, {tcp_closed, S}], messages(2)),
     ?assert(tcp_pairs:is_gone(S)),
     ?assertEqual({error, closed}, gen_tcp:recv(S, 0, 5000)),
     ?assertMatch({<<>>, _}, tcp_pairs:peer_recv_all(Peer)),
-    do_close([S], [Peer]),
+    close([S], [Peer]),
     ?assertEqual([], tcp_pairs:flush()).
 
 %% Armed, exit_on_close false: both messages, then no more data while armed; passive again, recv
@@ -543,18 +543,18 @@ oversize_armed_stays_open(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 2}, {packet_size, 4}, {active, true},
                                            {exit_on_close, false}]),
     tcp_pairs:peer_send(Peer, <<5:16, "abcde">>),
-    ?assertEqual([{tcp_error, S, emsgsize}, {tcp_closed, S}], do_messages(2)),
+    ?assertEqual([{tcp_error, S, emsgsize}, {tcp_closed, S}], messages(2)),
     ?assertEqual({ok, [{active, true}]}, inet:getopts(S, [active])),
     tcp_pairs:peer_send(Peer, <<2:16, "ab">>),
     tcp_pairs:arrived(S, 11),
-    ?assertEqual([], do_silence()),
+    ok = mailbox:none(),
     ok = inet:setopts(S, [{active, false}]),
     ?assertEqual({ok, <<"ab">>}, gen_tcp:recv(S, 0, 5000)),
     ok = inet:setopts(S, [{active, true}]),
-    ?assertEqual([], do_silence()),
+    ok = mailbox:none(),
     ok = gen_tcp:send(S, <<"back">>),
     ?assertEqual(<<4:16, "back">>, tcp_pairs:peer_recv(Peer, 6)),
-    do_close([S], [Peer]),
+    close([S], [Peer]),
     ?assertEqual([], tcp_pairs:flush()).
 
 %% Armed, an error right behind a good packet of the same read is reported at the next
@@ -562,19 +562,19 @@ oversize_armed_stays_open(_) ->
 oversize_behind_a_good_packet(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 2}, {packet_size, 4}, {active, true}]),
     tcp_pairs:peer_send(Peer, <<2:16, "ab", 5:16, "abcde">>),
-    ?assertEqual([{tcp, S, <<"ab">>}], do_messages(1)),
-    ?assertEqual([], do_silence()),
+    ?assertEqual([{tcp, S, <<"ab">>}], messages(1)),
+    ok = mailbox:none(),
     tcp_pairs:peer_send(Peer, <<"f">>),
-    ?assertEqual([{tcp_error, S, emsgsize}, {tcp_closed, S}], do_messages(2)),
-    do_close([S], [Peer]).
+    ?assertEqual([{tcp_error, S, emsgsize}, {tcp_closed, S}], messages(2)),
+    close([S], [Peer]).
 
 %% The error of a socket that waits with `once' is reported like any other.
 oversize_once(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 1}, {packet_size, 4}, {active, once}]),
     tcp_pairs:peer_send(Peer, <<5, "abcde">>),
-    ?assertEqual([{tcp_error, S, emsgsize}, {tcp_closed, S}], do_messages(2)),
+    ?assertEqual([{tcp_error, S, emsgsize}, {tcp_closed, S}], messages(2)),
     ?assert(tcp_pairs:is_gone(S)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %%
 %% Changes in mid-stream
@@ -590,7 +590,7 @@ switch_raw_to_length(_) ->
     ?assertEqual({ok, <<"abc">>}, gen_tcp:recv(S, 0, 5000)),
     ok = inet:setopts(S, [{packet, raw}]),
     ?assertEqual({ok, <<"tail">>}, gen_tcp:recv(S, 4, 5000)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% What one read brought is parsed with each type in turn.
 switch_between_lengths(_) ->
@@ -604,7 +604,7 @@ switch_between_lengths(_) ->
          ok = inet:setopts(S, [{packet, Type}]),
          ?assertEqual({Type, {ok, Packet}}, {Type, gen_tcp:recv(S, 0, 5000)})
      end || {Type, _, Packet} <- Steps],
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% A passive socket that has part of a packet gives it back to raw, length header and all.
 switch_keeps_an_incomplete_packet(_) ->
@@ -614,7 +614,7 @@ switch_keeps_an_incomplete_packet(_) ->
     ?assertEqual({error, timeout}, gen_tcp:recv(S, 0, 10)),
     ok = inet:setopts(S, [{packet, raw}]),
     ?assertEqual({ok, <<10:32, "abc">>}, gen_tcp:recv(S, 0, 5000)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% Packets that are already here come out of an armed switch.
 switch_while_armed(_) ->
@@ -623,11 +623,11 @@ switch_while_armed(_) ->
     tcp_pairs:arrived(S, 9),
     ?assertEqual({ok, <<"a">>}, gen_tcp:recv(S, 0, 5000)),
     ok = inet:setopts(S, [{packet, 2}, {active, true}]),
-    ?assertEqual([{tcp, S, <<"bb">>}, {tcp, S, <<"c">>}], do_messages(2)),
+    ?assertEqual([{tcp, S, <<"bb">>}, {tcp, S, <<"c">>}], messages(2)),
     ok = inet:setopts(S, [{packet, 4}]),
     tcp_pairs:peer_send(Peer, <<2:32, "dd">>),
-    ?assertEqual([{tcp, S, <<"dd">>}], do_messages(1)),
-    do_close([S], [Peer]).
+    ?assertEqual([{tcp, S, <<"dd">>}], messages(1)),
+    close([S], [Peer]).
 
 %% Armed in the middle of a packet, then line: OTP 27 takes the bytes apart anew at once, OTP 25
 %% waits for the length that it had seen.
@@ -639,14 +639,14 @@ switch_while_armed_with_incomplete_packet(Config) ->
     case list_to_integer(erlang:system_info(otp_release)) of
         25 ->
             case driver_groups:on_stock(Config) of
-                true -> ?assertEqual([], do_silence());
+                true -> ok = mailbox:none();
                 %% A defect of OTP 25 that need not be copied; both behaviours are right.
                 false -> ok
             end;
         _ ->
-            ?assertEqual([{tcp, S, <<12:32, "ab\n">>}, {tcp, S, <<"cd\n">>}], do_messages(2))
+            ?assertEqual([{tcp, S, <<12:32, "ab\n">>}, {tcp, S, <<"cd\n">>}], messages(2))
     end,
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% Armed in the middle of a packet, then passive and raw: what was read comes with its header.
 switch_to_passive_raw_with_incomplete_packet(Config) ->
@@ -656,11 +656,11 @@ switch_to_passive_raw_with_incomplete_packet(Config) ->
     ok = inet:setopts(S, [{active, false}, {packet, raw}]),
     case driver_groups:on_stock(Config) of
         %% A quirk of the stock driver: it first waits for the end of the old packet.
-        true -> ?assertEqual({error, timeout}, gen_tcp:recv(S, 0, ?SILENCE));
+        true -> ?assertEqual({error, timeout}, gen_tcp:recv(S, 0, 1));
         false -> ok
     end,
     ?assertEqual({ok, <<10:16, "abc">>}, gen_tcp:recv(S, 0, 5000)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% An armed socket shows nothing of a packet that is not complete, so ask the kernel whether the
 %% driver has read all of it.
@@ -683,7 +683,7 @@ switch_send_side(_) ->
          ok = gen_tcp:send(S, <<"x">>)
      end || Type <- [raw, 1, 2, 4, line, raw]],
     ?assertEqual(<<"x", 1, "x", 1:16, "x", 1:32, "x", "x", "x">>, tcp_pairs:peer_recv(Peer, 13)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %%
 %% The form of the data
@@ -696,14 +696,14 @@ header_in_recv(_) ->
     ?assertEqual({ok, [$a, $b | <<"cde">>]}, gen_tcp:recv(S, 0, 5000)),
     tcp_pairs:peer_send(Peer, <<2:16, "ab">>),
     ?assertEqual({ok, [$a, $b | <<>>]}, gen_tcp:recv(S, 0, 5000)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% The same in messages.
 header_in_messages(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 2}, {header, 1}, {active, true}]),
     tcp_pairs:peer_send(Peer, <<3:16, "abc", 1:16, "d">>),
-    ?assertEqual([{tcp, S, [$a | <<"bc">>]}, {tcp, S, [$d | <<>>]}], do_messages(2)),
-    do_close([S], [Peer]).
+    ?assertEqual([{tcp, S, [$a | <<"bc">>]}, {tcp, S, [$d | <<>>]}], messages(2)),
+    close([S], [Peer]).
 
 %% A packet shorter than the header is a plain list.
 header_longer_than_packet(_) ->
@@ -712,14 +712,14 @@ header_longer_than_packet(_) ->
     ?assertEqual({ok, "abc"}, gen_tcp:recv(S, 0, 5000)),
     ?assertEqual({ok, []}, gen_tcp:recv(S, 0, 5000)),
     ?assertEqual({ok, [$a, $b, $c, $d | <<"e">>]}, gen_tcp:recv(S, 0, 5000)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% Header has no effect in list mode.
 header_in_list_mode(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([list, {packet, 2}, {header, 2}]),
     tcp_pairs:peer_send(Peer, <<5:16, "abcde">>),
     ?assertEqual({ok, "abcde"}, gen_tcp:recv(S, 0, 5000)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% Header applies when the data is handed over, not when it is read.
 header_at_delivery_time(_) ->
@@ -731,7 +731,7 @@ header_at_delivery_time(_) ->
     ?assertEqual({ok, [$c | <<"d">>]}, gen_tcp:recv(S, 0, 5000)),
     ok = inet:setopts(S, [{header, 0}]),
     ?assertEqual({ok, <<"ef">>}, gen_tcp:recv(S, 0, 5000)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% Header works on raw data and on recv with a length.
 header_with_raw(_) ->
@@ -739,50 +739,50 @@ header_with_raw(_) ->
     tcp_pairs:peer_send(Peer, <<"abcdefgh">>),
     ?assertEqual({ok, [$a, $b, $c | <<"d">>]}, gen_tcp:recv(S, 4, 5000)),
     ?assertEqual({ok, "ef"}, gen_tcp:recv(S, 2, 5000)),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% Deliver port sends {Socket, {data, Data}}; tcp_closed keeps its form.
 deliver_port(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{deliver, port}, {active, true}]),
     tcp_pairs:peer_send(Peer, <<"a">>),
-    ?assertEqual([{S, {data, <<"a">>}}], do_messages(1)),
+    ?assertEqual([{S, {data, <<"a">>}}], messages(1)),
     tcp_pairs:peer_close(Peer),
-    ?assertEqual([{tcp_closed, S}], do_messages(1)),
-    do_close([S], []).
+    ?assertEqual([{tcp_closed, S}], messages(1)),
+    close([S], []).
 
 %% With packets, once and counts too.
 deliver_port_with_packets(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{deliver, port}, {packet, 2}, {active, 2}]),
     tcp_pairs:peer_send(Peer, <<1:16, "a", 0:16, 2:16, "bb">>),
-    ?assertEqual([{S, {data, <<"a">>}}, {S, {data, <<>>}}, {tcp_passive, S}], do_messages(3)),
+    ?assertEqual([{S, {data, <<"a">>}}, {S, {data, <<>>}}, {tcp_passive, S}], messages(3)),
     ok = inet:setopts(S, [{active, once}]),
-    ?assertEqual([{S, {data, <<"bb">>}}], do_messages(1)),
+    ?assertEqual([{S, {data, <<"bb">>}}], messages(1)),
     ?assertEqual({ok, [{active, false}]}, inet:getopts(S, [active])),
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% List mode and header give the same forms in {Socket, {data, _}}.
 deliver_port_forms(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{deliver, port}, {packet, 1}, {active, true}, list]),
     tcp_pairs:peer_send(Peer, <<2, "ab">>),
-    ?assertEqual([{S, {data, "ab"}}], do_messages(1)),
+    ?assertEqual([{S, {data, "ab"}}], messages(1)),
     ok = inet:setopts(S, [binary, {header, 1}]),
     tcp_pairs:peer_send(Peer, <<2, "cd">>),
-    ?assertEqual([{S, {data, [$c | <<"d">>]}}], do_messages(1)),
-    do_close([S], [Peer]).
+    ?assertEqual([{S, {data, [$c | <<"d">>]}}], messages(1)),
+    close([S], [Peer]).
 
 %% An accepted socket with deliver port sends lists, whatever mode and header say.
 deliver_port_of_accepted_sockets(_) ->
     {S, Peer} = tcp_pairs:accept_from_peer([{deliver, port}, {packet, 1}, {active, true}, binary]),
     tcp_pairs:peer_send(Peer, <<2, "ab">>),
-    ?assertEqual([{S, {data, "ab"}}], do_messages(1)),
+    ?assertEqual([{S, {data, "ab"}}], messages(1)),
     ok = inet:setopts(S, [{header, 1}]),
     tcp_pairs:peer_send(Peer, <<2, "cd">>),
-    ?assertEqual([{S, {data, "cd"}}], do_messages(1)),
+    ?assertEqual([{S, {data, "cd"}}], messages(1)),
     %% Only with deliver port.
     ok = inet:setopts(S, [{deliver, term}]),
     tcp_pairs:peer_send(Peer, <<2, "ef">>),
-    ?assertEqual([{tcp, S, [$e | <<"f">>]}], do_messages(1)),
-    do_close([S], [Peer]).
+    ?assertEqual([{tcp, S, [$e | <<"f">>]}], messages(1)),
+    close([S], [Peer]).
 
 %% Deliver can change on an armed socket.
 deliver_changed_while_armed(_) ->
@@ -790,10 +790,10 @@ deliver_changed_while_armed(_) ->
     [begin
          ok = inet:setopts(S, [{deliver, Deliver}]),
          tcp_pairs:peer_send(Peer, <<1, "x">>),
-         ?assertEqual([Message], do_messages(1))
+         ?assertEqual([Message], messages(1))
      end || {Deliver, Message} <- [{port, {S, {data, <<"x">>}}}, {term, {tcp, S, <<"x">>}},
                                    {port, {S, {data, <<"x">>}}}]],
-    do_close([S], [Peer]).
+    close([S], [Peer]).
 
 %% mode applies when the data is handed over, not when it is read.
 mode_at_delivery_time(_) ->
@@ -804,8 +804,8 @@ mode_at_delivery_time(_) ->
     ok = inet:setopts(S, [binary]),
     ?assertEqual({ok, <<"cd">>}, gen_tcp:recv(S, 0, 5000)),
     ok = inet:setopts(S, [list, {active, once}]),
-    ?assertEqual([{tcp, S, "ef"}], do_messages(1)),
-    do_close([S], [Peer]).
+    ?assertEqual([{tcp, S, "ef"}], messages(1)),
+    close([S], [Peer]).
 
 %% An empty packet is delivered in every form.
 empty_packets(_) ->
@@ -815,36 +815,13 @@ empty_packets(_) ->
     ok = inet:setopts(S, [list]),
     ?assertEqual({ok, []}, gen_tcp:recv(S, 0, 5000)),
     ok = inet:setopts(S, [{active, 2}]),
-    ?assertEqual([{tcp, S, []}, {tcp, S, []}, {tcp_passive, S}], do_messages(3)),
-    do_close([S], [Peer]).
+    ?assertEqual([{tcp, S, []}, {tcp, S, []}, {tcp_passive, S}], messages(3)),
+    close([S], [Peer]).
 
 %%
 %% Local functions
 %%
 
-%% Bytes whose place in the stream can be told.
+%% Bytes that show their place in the stream.
 do_bytes(Size) ->
     << <<(N rem 251)>> || N <- lists:seq(1, Size) >>.
-
-%% The next Count messages, whatever they are.
-do_messages(0) ->
-    [];
-do_messages(Count) ->
-    receive
-        Message -> [Message | do_messages(Count - 1)]
-    after 5000 ->
-        [{missing, Count}]
-    end.
-
-%% What arrives although nothing should.
-do_silence() ->
-    receive
-        Message -> [Message]
-    after ?SILENCE ->
-        []
-    end.
-
-do_close(Sockets, Peers) ->
-    [ok = gen_tcp:close(Socket) || Socket <- Sockets],
-    [ok = tcp_pairs:peer_close(Peer) || Peer <- Peers],
-    ok.
