@@ -1,7 +1,7 @@
 %% @doc Processes of their own that make a call, which may take its time.
 -module(callers).
 
--export([start/1, result/1, waits/1, kill/1]).
+-export([start/1, result/1, waits/1, kill/1, stop/1, ended/1, outcome/1]).
 
 -export_type([caller/0]).
 
@@ -46,3 +46,19 @@ kill(Pid) ->
     Monitor = monitor(process, Pid),
     exit(Pid, kill),
     receive {'DOWN', Monitor, process, Pid, _} -> ok end.
+
+%% Ends a process that is linked to the caller.
+-spec stop(pid()) -> ok.
+stop(Pid) ->
+    unlink(Pid),
+    kill(Pid).
+
+-spec ended(pid()) -> ok.
+ended(Pid) ->
+    _ = outcome({Pid, monitor(process, Pid)}),
+    ok.
+
+%% The reason with which a process ends that is monitored.
+-spec outcome({pid(), reference()}) -> term().
+outcome({Pid, Monitor}) ->
+    receive {'DOWN', Monitor, process, Pid, Reason} -> Reason end.
