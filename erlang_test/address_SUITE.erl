@@ -41,7 +41,7 @@
     fd_refusals/1
 ]).
 
--import(tcp_pairs, [outcome/1, flush/0, is_gone/1, eventually/1]).
+-import(tcp_pairs, [outcome/1, is_gone/1, eventually/1]).
 
 -define(LOOPBACK, {127, 0, 0, 1}).
 -define(LOOPBACK6, {0, 0, 0, 0, 0, 0, 0, 1}).
@@ -558,7 +558,7 @@ local_active_messages(_Config) ->
     ok = gen_tcp:close(C),
     receive {tcp_closed, S} -> ok end,
     eventually(fun() -> is_gone(S) end),
-    [] = flush().
+    ok = mailbox:none().
 
 %% Options of IP are refused and left out of getopts; nodelay has no effect.
 local_options(_Config) ->

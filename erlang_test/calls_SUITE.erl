@@ -538,7 +538,7 @@ active_half_by_a_reset(_Config) ->
     tcp_pairs:peer_reset(Peer),
     receive {tcp_closed, S} -> ok end,
     [{error, closed}, {error, closed}, {error, enotconn}, {error, enotconn}] = do_sends(S, 4),
-    [] = flush(),
+    ok = mailbox:none(),
     ok = gen_tcp:close(S).
 
 %% With show_econnreset one send says econnreset; a second tcp_error and no
@@ -585,7 +585,7 @@ husk_is_armed_after_a_failed_send_shown(_Config) ->
     ok = inet:setopts(S2, [{active, true}]),
     receive {tcp_closed, S2} -> ok end,
     eventually(fun() -> is_gone(S2) end),
-    [] = flush().
+    ok = mailbox:none().
 
 %% The first send draws the reset.
 peer_closed_and_nothing_read(_Config) ->

@@ -39,7 +39,7 @@
     many_connect_at_once/1
 ]).
 
--import(tcp_pairs, [outcome/1, by_another/1, eventually/1, flush/0, is_gone/1]).
+-import(tcp_pairs, [outcome/1, by_another/1, eventually/1, is_gone/1]).
 
 -define(LOOPBACK, {127, 0, 0, 1}).
 
@@ -174,10 +174,10 @@ bad_timeouts_raise(_Config) ->
 timeout_while_the_backlog_is_full(_Config) ->
     {L, Port} = tcp_pairs:listen([{backlog, 0}]),
     Queued = do_fill_backlog(?LOOPBACK, Port),
-    [] = flush(),
+    ok = mailbox:none(),
     {error, timeout} = gen_tcp:connect(?LOOPBACK, Port, [], 50),
     {error, timeout} = gen_tcp:connect("localhost", Port, [], 50),
-    [] = flush(),
+    ok = mailbox:none(),
     Accepted = [element(2, {ok, _} = gen_tcp:accept(L, 5000)) || _ <- Queued],
     {ok, S} = gen_tcp:connect(?LOOPBACK, Port, [{active, false}], 5000),
     {ok, A} = gen_tcp:accept(L, 5000),
@@ -192,7 +192,7 @@ timeout_zero(_Config) ->
         {ok, S} -> ok = gen_tcp:close(S);
         {error, timeout} -> ok
     end,
-    [] = flush(),
+    ok = mailbox:none(),
     ok = gen_tcp:close(L).
 
 %% A process can be killed while it waits for a connection.
@@ -223,7 +223,7 @@ first_address_that_answers_is_taken(_Config) ->
 %% If none answers, the last error is returned.
 last_error_of_all_addresses_is_returned(_Config) ->
     {error, econnrefused} = gen_tcp:connect("two.test", do_unused_port(), []),
-    [] = flush().
+    ok = mailbox:none().
 
 %% A timeout is for all addresses and stops the search.
 timeout_covers_all_addresses(_Config) ->
@@ -354,7 +354,7 @@ service_name_as_port(_Config) ->
 refused(_Config) ->
     {error, econnrefused} = gen_tcp:connect(?LOOPBACK, do_unused_port(), []),
     {error, econnrefused} = gen_tcp:connect(?LOOPBACK, do_unused_port(), [], 5000),
-    [] = flush().
+    ok = mailbox:none().
 
 %% Nothing has that path.
 local_path_missing(_Config) ->

@@ -338,10 +338,10 @@ each_monitor_has_its_own_down(_Config) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     Monitors = [inet:monitor(S) || _ <- [1, 2, 3]],
     3 = length(lists:usort(Monitors)),
-    [] = flush(),
+    ok = mailbox:none(),
     ok = gen_tcp:close(S),
     [receive {'DOWN', Monitor, _Type, S, Reason} -> normal = Reason end || Monitor <- Monitors],
-    [] = flush(),
+    ok = mailbox:none(),
     tcp_pairs:peer_close(Peer).
 
 %% The DOWN goes to whoever called monitor.
@@ -356,7 +356,7 @@ monitor_by_another_process(_Config) ->
     receive {monitoring, Watcher} -> ok end,
     ok = gen_tcp:close(S),
     receive {down, Reason} -> normal = Reason end,
-    [] = flush(),
+    ok = mailbox:none(),
     tcp_pairs:peer_close(Peer).
 
 %% The owner's exit reason
@@ -395,7 +395,7 @@ down_after_the_peer_closed(_Config) ->
     tcp_pairs:peer_close(Peer2),
     {error, closed} = gen_tcp:recv(S2, 0, 5000),
     {error, enotconn} = gen_tcp:recv(S2, 0, 5000),
-    [] = flush(),
+    ok = mailbox:none(),
     ok = gen_tcp:close(S2),
     receive {'DOWN', Monitor2, _Type2, S2, Reason2} -> normal = Reason2 end.
 
@@ -406,7 +406,7 @@ cancelled_monitors_are_silent(_Config) ->
     true = inet:cancel_monitor(Cancelled),
     ok = gen_tcp:close(S),
     receive {'DOWN', Kept, _Type, S, normal} -> ok end,
-    [] = flush(),
+    ok = mailbox:none(),
     tcp_pairs:peer_close(Peer).
 
 %% True once, then false; false for what fired and for what is unknown.

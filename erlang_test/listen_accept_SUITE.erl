@@ -43,7 +43,7 @@
     listener_survives_running_out_of_descriptors/1
 ]).
 
--import(tcp_pairs, [outcome/1, by_another/1, at_rest/1, eventually/1, flush/0, is_gone/1]).
+-import(tcp_pairs, [outcome/1, by_another/1, at_rest/1, eventually/1, is_gone/1]).
 
 -define(LOOPBACK, {127, 0, 0, 1}).
 
@@ -236,10 +236,10 @@ accept_timeout_zero_polls(_Config) ->
 accept_times_out(_Config) ->
     {L, Port} = tcp_pairs:listen(),
     {error, timeout} = gen_tcp:accept(L, 20),
-    [] = flush(),
+    ok = mailbox:none(),
     Client = tcp_pairs:peer_connect(Port),
     {ok, S} = gen_tcp:accept(L, 5000),
-    [] = flush(),
+    ok = mailbox:none(),
     ok = gen_tcp:close(S),
     tcp_pairs:peer_close(Client),
     ok = gen_tcp:close(L).
@@ -495,7 +495,7 @@ active_listener_and_a_client_that_is_over(_Config) ->
     eventually(fun() -> is_gone(S) end),
     {error, einval} = inet:peername(S),
     {error, closed} = gen_tcp:send(S, "data"),
-    [] = flush(),
+    ok = mailbox:none(),
     ok = gen_tcp:close(L).
 
 %% Changes made while a connection waits, and while an acceptor waits,

@@ -8,6 +8,8 @@
 
 -include_lib("stdlib/include/assert.hrl").
 
+-import(tcp_pairs, [close/2]).
+
 suite() -> [{timetrap, {seconds, 30}}].
 
 all() -> driver_groups:all().
@@ -153,7 +155,7 @@ delivery_defaults(_) ->
     {ok, L} = gen_tcp:listen(0, []),
     ?assertEqual({ok, [{active, true}, {mode, list}]}, inet:getopts(S, [active, mode])),
     ?assertEqual({ok, [{active, true}, {mode, list}]}, inet:getopts(L, [active, mode])),
-    do_close([S, L]),
+    close([S, L], []),
     tcp_pairs:peer_close(Peer).
 
 %% Defaults: exit_on_close, show_econnreset, send_timeout_close, linger.
@@ -178,7 +180,7 @@ do_check_defaults(Theme) ->
                               {Which, inet:getopts(Socket, [Name])})
                  || {Which, Socket} <- [{listening, L}, {connected, C}, {accepted, S}]]
             end),
-    do_close([S, C, L]).
+    close([S, C, L], []).
 
 %%
 %% Domains
@@ -210,7 +212,7 @@ do_check_setopts_row(#{name := Name} = Row) ->
                        {Which, Value, inet:setopts(Socket, [{Name, Value}]),
                         inet:getopts(Socket, [Name])})
           || {Which, Socket} <- [{connected, S}, {listening, L}]],
-         do_close([S, L]),
+         close([S, L], []),
          tcp_pairs:peer_close(Peer)
      end || {Value, ReadBack} <- do_domain(Row)].
 
@@ -236,7 +238,7 @@ do_check_connect_row(#{name := Name} = Row) ->
     [begin
          {S, Peer} = tcp_pairs:connect_to_peer([{Name, Value}]),
          ?assertEqual({Value, {ok, [{Name, ReadBack}]}}, {Value, inet:getopts(S, [Name])}),
-         do_close([S]),
+         close([S], []),
          tcp_pairs:peer_close(Peer)
      end || {Value, ReadBack} <- do_domain(Row)].
 
@@ -267,7 +269,7 @@ do_check_inherited_row(#{name := Name} = Row) ->
          [?assertEqual({Which, Value, {ok, [{Name, ReadBack}]}},
                        {Which, Value, inet:getopts(Socket, [Name])})
           || {Which, Socket} <- [{listening, L}, {accepted, S}]],
-         do_close([S, L]),
+         close([S, L], []),
          tcp_pairs:peer_close(Peer)
      end || {Value, ReadBack} <- do_domain(Row)].
 
@@ -304,7 +306,7 @@ do_check_bad_types_row(#{name := Name, bad := Bad}) ->
     [?assertEqual({Value, badarg, badarg},
                   {Value, do_connect_exit([{Name, Value}]), do_listen_exit([{Name, Value}])})
      || Value <- Bad],
-    do_close([S, L]),
+    close([S, L], []),
     tcp_pairs:peer_close(Peer).
 
 %%
@@ -323,12 +325,12 @@ release_27_options(_) ->
                         do_check_setopts_row(Row),
                         do_check_connect_row(Row),
                         do_check_bad_types_row(Row),
-                        [do_close([element(1, tcp_pairs:listen([{Name, Value}]))])
+                        [close([element(1, tcp_pairs:listen([{Name, Value}]))], [])
                          || {Value, _} <- do_domain(Row)]
                     end),
             {A, Peer2} = tcp_pairs:accept_from_peer([{read_ahead, false}]),
             ?assertEqual({ok, [{read_ahead, false}]}, inet:getopts(A, [read_ahead])),
-            do_close([A]),
+            close([A], []),
             tcp_pairs:peer_close(Peer2),
             ?assertEqual(ok, inet:setopts(S, [{non_block_send, true}])),
             ?assertMatch({ok, [{non_block_send, _}]}, inet:getopts(S, [non_block_send])),
@@ -345,7 +347,7 @@ release_27_options(_) ->
         26 ->
             ct:comment("OTP 26 knows some of them; not described")
     end,
-    do_close([S]),
+    close([S], []),
     tcp_pairs:peer_close(Peer).
 
 %% read_ahead (OTP 27): without it the bytes behind a packet stay in the kernel.
@@ -359,7 +361,7 @@ read_ahead_leaves_bytes_in_the_kernel(_) ->
                  ?assertEqual({ok, <<"abc">>}, gen_tcp:recv(S, 0, 5000)),
                  ?assertEqual({ReadAhead, Unread}, {ReadAhead, do_unread(S)}),
                  ?assertEqual({ok, <<"defg">>}, gen_tcp:recv(S, 0, 5000)),
-                 do_close([S]),
+                 close([S], []),
                  tcp_pairs:peer_close(Peer)
              end || {ReadAhead, Unread} <- [{true, 0}, {false, 6}]];
         _ ->
@@ -386,14 +388,14 @@ reuseport_shares_a_port(_) ->
             ?assertEqual({ok, [{reuseport, true}, {reuseport_lb, true}]},
                          inet:getopts(L1, [reuseport, reuseport_lb])),
             {ok, L2} = gen_tcp:listen(Port, [{ip, {127, 0, 0, 1}}, {reuseport_lb, true}]),
-            do_close([L1, L2]);
+            close([L1, L2], []);
         Release ->
             %% The option does not exist there: the port stays taken.
             {L, Port} = tcp_pairs:listen([{reuseaddr, true}]),
             ?assertEqual({Release, {error, eaddrinuse}},
                          {Release, gen_tcp:listen(Port, [{ip, {127, 0, 0, 1}},
                                                          {reuseaddr, true}])}),
-            do_close([L])
+            close([L], [])
     end.
 
 %% Names that are no connect options are exit(badarg), and nobody is connected to.
@@ -430,7 +432,7 @@ names_refused_by_setopts(_) ->
                 ?assertEqual({error, einval}, inet:setopts(S, [Opt])),
                 ?assertEqual({error, einval}, inet:setopts(L, [Opt]))
             end),
-    do_close([S, L]),
+    close([S, L], []),
     tcp_pairs:peer_close(Peer).
 
 %% Names that getopts does not know, and the {Name, Value} form, are einval.
@@ -445,7 +447,7 @@ names_refused_by_getopts(_) ->
                 ?assertEqual({error, einval}, inet:getopts(S, [Opt])),
                 ?assertEqual({error, einval}, inet:getopts(L, [Opt]))
             end),
-    do_close([S, L]),
+    close([S, L], []),
     tcp_pairs:peer_close(Peer).
 
 %% nopush, dontroute: setopts and getopts only.
@@ -461,7 +463,7 @@ setopts_only_flags(_) ->
                 [?assertEqual({Bad, {error, einval}}, {Bad, inet:setopts(S, [{Name, Bad}])})
                  || Bad <- do_no_booleans()]
             end),
-    do_close([S]),
+    close([S], []),
     tcp_pairs:peer_close(Peer).
 
 %%
@@ -477,9 +479,9 @@ active_bounds(_) ->
     ?assertEqual(ok, inet:setopts(S, [{active, 32767}])),
     ?assertEqual({error, einval}, inet:setopts(S, [{active, 1}])),
     ?assertEqual({ok, [{active, 32767}]}, inet:getopts(S, [active])),
-    do_close([S]),
+    close([S], []),
     tcp_pairs:peer_close(Peer),
-    ?assertEqual([], tcp_pairs:flush()).
+    ok = mailbox:none().
 
 %% active: an accepted socket starts with the listener's count, and the listener keeps it.
 active_count_is_copied_by_accept(_) ->
@@ -492,10 +494,10 @@ active_count_is_copied_by_accept(_) ->
          receive {tcp, S, <<"a">>} -> ok after 5000 -> ct:fail(no_data) end,
          ?assertEqual({ok, [{active, 1}]}, inet:getopts(S, [active])),
          ?assertEqual({ok, [{active, 2}]}, inet:getopts(L, [active])),
-         do_close([S]),
+         close([S], []),
          tcp_pairs:peer_close(Peer)
      end || _ <- [1, 2]],
-    do_close([L]).
+    close([L], []).
 
 %% active: {active, 0} in a list makes a passive socket and a tcp_passive for its owner;
 %% a socket that such a listener accepts is passive and sends none.
@@ -509,10 +511,10 @@ active_zero_in_lists(_) ->
     Peer2 = tcp_pairs:peer_connect(Port),
     {ok, A} = gen_tcp:accept(L, 5000),
     ?assertEqual({ok, [{active, false}]}, inet:getopts(A, [active])),
-    do_close([S, L, A]),
+    close([S, L, A], []),
     tcp_pairs:peer_close(Peer),
     tcp_pairs:peer_close(Peer2),
-    ?assertEqual([], tcp_pairs:flush()).
+    ok = mailbox:none().
 
 %% mode: the atoms list and binary are accepted by connect, listen and setopts.
 mode_atoms(_) ->
@@ -526,7 +528,7 @@ mode_atoms(_) ->
     ?assertEqual({ok, [{mode, list}]}, inet:getopts(L, [mode])),
     {L2, _} = tcp_pairs:listen([list, binary]),
     ?assertEqual({ok, [{mode, binary}]}, inet:getopts(L2, [mode])),
-    do_close([S, L, L2]),
+    close([S, L, L2], []),
     tcp_pairs:peer_close(Peer).
 
 %% mode, header: what an accepted socket inherits shows in its data.
@@ -537,7 +539,7 @@ mode_and_header_shape_the_data(_) ->
     ok = inet:setopts(S, [{mode, list}]),
     tcp_pairs:peer_send(Peer, <<1, 2, 3, 4>>),
     ?assertEqual({ok, [1, 2, 3, 4]}, gen_tcp:recv(S, 4, 5000)),
-    do_close([S]),
+    close([S], []),
     tcp_pairs:peer_close(Peer).
 
 %% line_delimiter: accepted by connect and setopts, any integer (its low 8 bits count), never
@@ -552,7 +554,7 @@ line_delimiter_is_write_only(_) ->
     [?assertEqual({Bad, {error, einval}}, {Bad, inet:setopts(S, [{line_delimiter, Bad}])})
      || Bad <- ["\n", <<"\n">>, lf, 1.0]],
     ?assertEqual(badarg, do_connect_exit([{line_delimiter, "\n"}])),
-    do_close([S]),
+    close([S], []),
     tcp_pairs:peer_close(Peer).
 
 %% line_delimiter: setopts gives it to a listener, but accepted sockets start with newline.
@@ -563,7 +565,7 @@ line_delimiter_is_not_inherited(_) ->
     {ok, S} = gen_tcp:accept(L, 5000),
     tcp_pairs:peer_send(Peer, <<"one;two\n">>),
     ?assertEqual({ok, <<"one;two\n">>}, gen_tcp:recv(S, 0, 5000)),
-    do_close([S, L]),
+    close([S, L], []),
     tcp_pairs:peer_close(Peer).
 
 %% packet_size, header: integers beyond 32 bits are accepted and cut to their low 32 bits.
@@ -573,7 +575,7 @@ packet_size_is_32_bits(_) ->
     ?assertEqual({ok, [{packet_size, 7}]}, inet:getopts(S, [packet_size])),
     ?assertEqual(ok, inet:setopts(S, [{buffer, (1 bsl 32) + 7}])),
     ?assertEqual({ok, [{buffer, 7}]}, inet:getopts(S, [buffer])),
-    do_close([S]),
+    close([S], []),
     tcp_pairs:peer_close(Peer).
 
 %% buffer: less than 1 becomes 1, in all three lists.
@@ -587,7 +589,7 @@ buffer_is_at_least_one(_) ->
     tcp_pairs:peer_send(Peer, <<"abc">>),
     ?assertEqual([{ok, <<"a">>}, {ok, <<"b">>}, {ok, <<"c">>}],
                  [gen_tcp:recv(S, 0, 5000) || _ <- "abc"]),
-    do_close([S]),
+    close([S], []),
     tcp_pairs:peer_close(Peer).
 
 %% buffer: a buffer that the user set caps a raw chunk, of recv(S, 0) and of messages.
@@ -602,7 +604,7 @@ buffer_caps_raw_chunks(_) ->
     ?assertEqual([100, 100, 50],
                  [receive {tcp, S, Data} -> byte_size(Data) after 5000 -> none end
                   || _ <- [1, 2, 3]]),
-    do_close([S]),
+    close([S], []),
     tcp_pairs:peer_close(Peer).
 
 do_chunk_size({ok, Data}) -> byte_size(Data).
@@ -615,11 +617,11 @@ recbuf_raises_buffer(_) ->
          ?assertEqual(ok, inet:setopts(S, [{recbuf, Recbuf}])),
          ?assertEqual({Recbuf, {ok, [{buffer, Buffer}]}}, {Recbuf, inet:getopts(S, [buffer])})
      end || {Recbuf, Buffer} <- Steps],
-    do_close([S]),
+    close([S], []),
     tcp_pairs:peer_close(Peer),
     {S2, Peer2} = tcp_pairs:connect_to_peer([{recbuf, 5000}]),
     ?assertEqual({ok, [{buffer, 5000}]}, inet:getopts(S2, [buffer])),
-    do_close([S2]),
+    close([S2], []),
     tcp_pairs:peer_close(Peer2).
 
 %% recbuf: leaves a buffer alone that was ever set explicitly, even to its default.
@@ -628,12 +630,12 @@ recbuf_spares_a_buffer_that_was_set(_) ->
     ?assertEqual(ok, inet:setopts(S, [{buffer, 1460}])),
     ?assertEqual(ok, inet:setopts(S, [{recbuf, 6000}])),
     ?assertEqual({ok, [{buffer, 1460}]}, inet:getopts(S, [buffer])),
-    do_close([S]),
+    close([S], []),
     tcp_pairs:peer_close(Peer),
     {S2, Peer2} = tcp_pairs:connect_to_peer([{buffer, 200}]),
     ?assertEqual(ok, inet:setopts(S2, [{recbuf, 6000}])),
     ?assertEqual({ok, [{buffer, 200}]}, inet:getopts(S2, [buffer])),
-    do_close([S2]),
+    close([S2], []),
     tcp_pairs:peer_close(Peer2).
 
 %% recbuf, buffer: accepted sockets get the listener's buffer, whether set or raised by
@@ -643,13 +645,13 @@ recbuf_of_a_listener(_) ->
     ?assertEqual({ok, [{recbuf, 10000}, {buffer, 5000}]}, inet:getopts(S, [recbuf, buffer])),
     ?assertEqual(ok, inet:setopts(S, [{recbuf, 7000}])),
     ?assertEqual({ok, [{buffer, 7000}]}, inet:getopts(S, [buffer])),
-    do_close([S]),
+    close([S], []),
     tcp_pairs:peer_close(Peer),
     {S2, Peer2} = tcp_pairs:accept_from_peer([{buffer, 300}]),
     ?assertEqual({ok, [{buffer, 300}]}, inet:getopts(S2, [buffer])),
     ?assertEqual(ok, inet:setopts(S2, [{recbuf, 7000}])),
     ?assertEqual({ok, [{buffer, 7000}]}, inet:getopts(S2, [buffer])),
-    do_close([S2]),
+    close([S2], []),
     tcp_pairs:peer_close(Peer2).
 
 %% recbuf: with both in one list an explicit buffer wins in either order.
@@ -660,7 +662,7 @@ recbuf_and_buffer_in_one_list(_) ->
          {S2, Peer2} = tcp_pairs:connect_to_peer([]),
          ?assertEqual(ok, inet:setopts(S2, Opts)),
          ?assertEqual({Opts, {ok, [{buffer, 400}]}}, {Opts, inet:getopts(S2, [buffer])}),
-         do_close([S, S2]),
+         close([S, S2], []),
          tcp_pairs:peer_close(Peer),
          tcp_pairs:peer_close(Peer2)
      end || Opts <- [[{recbuf, 9000}, {buffer, 400}], [{buffer, 400}, {recbuf, 9000}]]].
@@ -691,7 +693,7 @@ do_check_watermarks(HighName, LowName, Steps) ->
          ?assertEqual({Which, Value, {ok, [{HighName, High}, {LowName, Low}]}},
                       {Which, Value, inet:getopts(S, [HighName, LowName])})
      end || {{Which, Value}, High, Low} <- Steps],
-    do_close([S]),
+    close([S], []),
     tcp_pairs:peer_close(Peer).
 
 %% high_watermark, low_watermark: negative becomes 0.
@@ -699,7 +701,7 @@ negative_watermarks(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{high_watermark, -1}]),
     ?assertEqual({ok, [{high_watermark, 0}, {low_watermark, 0}]},
                  inet:getopts(S, [high_watermark, low_watermark])),
-    do_close([S]),
+    close([S], []),
     tcp_pairs:peer_close(Peer).
 
 %% high_msgq_watermark, low_msgq_watermark: 0 and -1 are refused below (connect exits, listen
@@ -718,7 +720,7 @@ msgq_watermark_refusals(_) ->
          ?assertEqual({Name, ok}, {Name, inet:setopts(S, [{Name, -2}])}),
          ?assertEqual({ok, [{Name, 16#7fffffff}]}, inet:getopts(S, [Name]))
      end || Name <- [high_msgq_watermark, low_msgq_watermark]],
-    do_close([S]),
+    close([S], []),
     tcp_pairs:peer_close(Peer).
 
 %% debug: setopts and the lists accept it, accepted sockets start without it.
@@ -733,10 +735,10 @@ debug_is_not_inherited(_) ->
     ?assertEqual({ok, [{debug, false}]}, inet:getopts(S, [debug])),
     [?assertEqual({Bad, {error, einval}}, {Bad, inet:setopts(S, [{debug, Bad}])})
      || Bad <- do_no_booleans()],
-    do_close([S, L]),
+    close([S, L], []),
     tcp_pairs:peer_close(Peer),
     {S2, Peer2} = tcp_pairs:connect_to_peer([{debug, false}]),
-    do_close([S2]),
+    close([S2], []),
     tcp_pairs:peer_close(Peer2).
 
 %%
@@ -753,7 +755,7 @@ ttl_refusals(_) ->
          ?assertEqual({Value, badarg}, {Value, do_connect_exit([{ttl, Value}])}),
          ?assertEqual({Value, {error, einval}}, {Value, gen_tcp:listen(0, [{ttl, Value}])})
      end || Value <- [0, 256, 1000, -2]],
-    do_close([S]),
+    close([S], []),
     tcp_pairs:peer_close(Peer).
 
 %% linger: both parts go to the kernel, which keeps the seconds of the last linger that was on.
@@ -765,7 +767,7 @@ linger_parts(_) ->
          ?assertEqual(ok, inet:setopts(S, [{linger, Set}])),
          ?assertEqual({Set, {ok, [{linger, Get}]}}, {Set, inet:getopts(S, [linger])})
      end || {Set, Get} <- Steps],
-    do_close([S]),
+    close([S], []),
     tcp_pairs:peer_close(Peer).
 
 %% priority, tos: the kernel derives a priority from the tos, but here neither moves the other.
@@ -778,7 +780,7 @@ tos_and_priority_are_independent(_) ->
          ?assertEqual(ok, inet:setopts(S, [{tos, 32}])),
          ?assertEqual({Opts, {ok, [{tos, 32}, {priority, 5}]}},
                       {Opts, inet:getopts(S, [tos, priority])}),
-         do_close([S]),
+         close([S], []),
          tcp_pairs:peer_close(Peer)
      end || {Opts, Priority} <- [{[{tos, 16}], 0},
                                  {[{tos, 16}, {priority, 3}], 3},
@@ -801,7 +803,7 @@ tclass_on_ipv6(_) ->
      || Bad <- do_no_integers()],
     [?assertEqual({Bad, {error, einval}}, {Bad, inet:setopts(C, [{recvtclass, Bad}])})
      || Bad <- do_no_booleans()],
-    do_close([S, C, L]).
+    close([S, C, L], []).
 
 %% tclass, recvtclass: on IPv4 setting is refused and reading leaves them out.
 tclass_on_ipv4(_) ->
@@ -814,7 +816,7 @@ tclass_on_ipv4(_) ->
      end || Socket <- [S, L]],
     ?assertEqual(badarg, do_connect_exit([{tclass, 32}])),
     ?assertEqual({error, einval}, gen_tcp:listen(0, [{tclass, 32}])),
-    do_close([S, L]),
+    close([S, L], []),
     tcp_pairs:peer_close(Peer).
 
 %% ipv6_v6only: a listen option that lets IPv4 clients in or not.
@@ -830,7 +832,7 @@ ipv6_v6only_on_listeners(_) ->
     {ok, S} = gen_tcp:accept(Both, 5000),
     ?assertEqual({ok, {{0, 0, 0, 0, 0, 16#ffff, 16#7f00, 1}, CPort}}, inet:peername(S)),
     ?assertEqual({error, econnrefused}, gen_tcp:connect({127, 0, 0, 1}, OnlyPort, [], 5000)),
-    do_close([S, C, Both, Only]).
+    close([S, C, Both, Only], []).
 
 %% ipv6_v6only: not a connect option, einval for an IPv4 listener, and too late after bind.
 ipv6_v6only_refusals(_) ->
@@ -840,17 +842,17 @@ ipv6_v6only_refusals(_) ->
     {ok, L} = gen_tcp:listen(0, [inet6]),
     ?assertEqual({error, einval}, inet:setopts(L, [{ipv6_v6only, true}])),
     ?assertEqual({ok, [{ipv6_v6only, false}]}, inet:getopts(L, [ipv6_v6only])),
-    do_close([L]),
+    close([L], []),
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     ?assertEqual({error, einval}, inet:setopts(S, [{ipv6_v6only, true}])),
     ?assertEqual({ok, []}, inet:getopts(S, [ipv6_v6only])),
-    do_close([S]),
+    close([S], []),
     tcp_pairs:peer_close(Peer).
 
 %% nodelay, tos, pktoptions (local): a local socket takes nodelay without effect, refuses
 %% what belongs to IP, and leaves both out of getopts.
 local_sockets(_) ->
-    Path = do_local_path(),
+    Path = tcp_pairs:local_path(),
     {ok, L} = gen_tcp:listen(0, [local, {ip, {local, Path}}, {active, false}]),
     {ok, C} = gen_tcp:connect({local, Path}, 0, [local, {active, false}], 5000),
     {ok, S} = gen_tcp:accept(L, 5000),
@@ -863,7 +865,7 @@ local_sockets(_) ->
           || Opt <- [{tos, 16}, {ttl, 5}, {recvtos, true}, {recvttl, true}, {tclass, 1}]],
          ?assertEqual({error, einval}, inet:getopts(Socket, [pktoptions]))
      end || Socket <- [L, C, S]],
-    do_close([S, C, L]),
+    close([S, C, L], []),
     ok = file:delete(Path).
 
 %% pktoptions: only getopts knows it, and without recv* options it is empty.
@@ -873,7 +875,7 @@ pktoptions_are_read_only(_) ->
     ?assertEqual({error, einval}, inet:setopts(S, [{pktoptions, []}])),
     ?assertEqual(badarg, do_connect_exit([{pktoptions, []}])),
     ?assertEqual(badarg, do_listen_exit([{pktoptions, []}])),
-    do_close([S]),
+    close([S], []),
     tcp_pairs:peer_close(Peer).
 
 %% pktoptions: lists what recvtos and recvttl (recvtclass on IPv6) asked for.
@@ -883,7 +885,7 @@ pktoptions_of_a_connection(_) ->
     {ok, <<"x">>} = gen_tcp:recv(S, 1, 5000),
     {ok, [{pktoptions, Options}]} = inet:getopts(S, [pktoptions]),
     ?assertMatch([{tos, 0}, {ttl, _}], lists:sort(Options)),
-    do_close([S]),
+    close([S], []),
     tcp_pairs:peer_close(Peer),
     {ok, L} = gen_tcp:listen(0, [inet6, {active, false}, {recvtclass, true},
                                  {ip, {0, 0, 0, 0, 0, 0, 0, 1}}]),
@@ -891,22 +893,22 @@ pktoptions_of_a_connection(_) ->
     {ok, C} = gen_tcp:connect({0, 0, 0, 0, 0, 0, 0, 1}, Port, [inet6], 5000),
     {ok, S6} = gen_tcp:accept(L, 5000),
     ?assertMatch({ok, [{pktoptions, [{tclass, _}]}]}, inet:getopts(S6, [pktoptions])),
-    do_close([S6, C, L]).
+    close([S6, C, L], []).
 
 %% bind_to_device: a binary in all lists, empty by default.
 bind_to_device(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{bind_to_device, <<"lo">>}]),
     ?assertEqual({ok, [{bind_to_device, <<"lo">>}]}, inet:getopts(S, [bind_to_device])),
-    do_close([S]),
+    close([S], []),
     tcp_pairs:peer_close(Peer),
     {L, _} = tcp_pairs:listen([{bind_to_device, <<"lo">>}]),
     ?assertEqual({ok, [{bind_to_device, <<"lo">>}]}, inet:getopts(L, [bind_to_device])),
-    do_close([L]),
+    close([L], []),
     {S2, Peer2} = tcp_pairs:connect_to_peer([]),
     ?assertEqual({ok, [{bind_to_device, <<>>}]}, inet:getopts(S2, [bind_to_device])),
     ?assertEqual(ok, inet:setopts(S2, [{bind_to_device, <<"lo">>}])),
     ?assertEqual({ok, [{bind_to_device, <<"lo">>}]}, inet:getopts(S2, [bind_to_device])),
-    do_close([S2]),
+    close([S2], []),
     tcp_pairs:peer_close(Peer2).
 
 %% bind_to_device: a string is a bad type, an unknown device is refused by the kernel.
@@ -922,7 +924,7 @@ bind_to_device_refusals(_) ->
     ?assertEqual(badarg, do_connect_exit([Unknown])),
     ?assertEqual({error, einval}, gen_tcp:listen(0, [Unknown])),
     ?assertEqual({ok, [{bind_to_device, <<>>}]}, inet:getopts(S, [bind_to_device])),
-    do_close([S]),
+    close([S], []),
     tcp_pairs:peer_close(Peer).
 
 %% netns: left out of getopts until set; setopts takes a file name and changes only what
@@ -934,7 +936,7 @@ netns_left_out_until_set(_) ->
     ?assertEqual({ok, [{netns, "/no/such/namespace"}]}, inet:getopts(S, [netns])),
     tcp_pairs:peer_send(Peer, <<"x">>),
     ?assertEqual({ok, <<"x">>}, gen_tcp:recv(S, 1, 5000)),
-    do_close([S]),
+    close([S], []),
     tcp_pairs:peer_close(Peer).
 
 %% netns: a missing file is enoent, a file that is no namespace einval, another type badarg.
@@ -967,7 +969,7 @@ raw_in_setopts_and_getopts(_) ->
     ?assert(byte_size(Congestion) =< 64),
     ?assertEqual({ok, [{raw, 1, 9, <<1, 0>>}]},
                  do_little_endian(inet:getopts(S, [{raw, 1, 9, 2}]))),
-    do_close([S]),
+    close([S], []),
     tcp_pairs:peer_close(Peer).
 
 do_little_endian({ok, [{raw, P, O, Bin}]}) when <<1:16/native>> =:= <<1, 0>> ->
@@ -985,7 +987,7 @@ raw_as_a_pair(_) ->
     ?assertEqual({ok, [{raw, 1, 9, <<1:32/native>>}]}, inet:getopts(S, [{raw, {1, 9, 4}}])),
     {L, _} = tcp_pairs:listen([Keepalive]),
     ?assertEqual({ok, [{keepalive, true}]}, inet:getopts(L, [keepalive])),
-    do_close([S, L]),
+    close([S, L], []),
     tcp_pairs:peer_close(Peer).
 
 %% raw: part of connect and listen lists, and every entry counts.
@@ -998,7 +1000,7 @@ raw_in_lists(_) ->
     {L, _} = tcp_pairs:listen([Keepalive, Nodelay]),
     ?assertEqual({ok, [{keepalive, true}, {nodelay, true}]},
                  inet:getopts(L, [keepalive, nodelay])),
-    do_close([S, L]),
+    close([S, L], []),
     tcp_pairs:peer_close(Peer).
 
 %% raw: kernel errors are ignored, bad types are not, and reading more than 64 KiB is einval.
@@ -1014,7 +1016,7 @@ raw_refusals(_) ->
     [?assertEqual({Bad, {error, einval}}, {Bad, inet:getopts(S, [Bad])})
      || Bad <- [{raw, 1, 9, -1}, {raw, 1, 9, foo}, {raw, a, 9, 4}, {raw, 1, 9},
                 {raw, 1, 9, 65537}]],
-    do_close([S]),
+    close([S], []),
     tcp_pairs:peer_close(Peer).
 
 %% fd: what is no descriptor is ignored, a descriptor that is not open is ebadf, and listen on a
@@ -1027,7 +1029,7 @@ fd_refusals(_) ->
     ?assertEqual({error, ebadf}, gen_tcp:listen(0, [{fd, 99999}])),
     ?assertEqual({error, ebadf}, gen_tcp:connect({127, 0, 0, 1}, 1, [{fd, 99999}])),
     ?assertError({badmatch, 1234}, gen_tcp:listen(1234, [{fd, 99999}])),
-    do_close([S, L]),
+    close([S, L], []),
     tcp_pairs:peer_close(Peer).
 
 %% Membership of a group is checked and has no effect; getopts does not know it.
@@ -1039,7 +1041,7 @@ membership_is_harmless(_) ->
     [?assertEqual({Value, {error, einval}}, {Value, inet:setopts(S, [{add_membership, Value}])})
      || Value <- [true, {224, 0, 0, 1}, {{224, 0, 0, 1}, all}, {{224, 0, 0, 1}, any, first}]],
     ?assertEqual({error, einval}, inet:getopts(S, [add_membership])),
-    do_close([S]),
+    close([S], []),
     tcp_pairs:peer_close(Peer).
 
 %% broadcast, multicast_*: setopts and getopts take them; the connection goes on.
@@ -1054,7 +1056,7 @@ udp_options_are_harmless(_) ->
      || Bad <- [{broadcast, 1}, {multicast_ttl, true}, {multicast_loop, 0}, {multicast_if, lo}]],
     tcp_pairs:peer_send(Peer, <<"x">>),
     ?assertEqual({ok, <<"x">>}, gen_tcp:recv(S, 1, 5000)),
-    do_close([S]),
+    close([S], []),
     tcp_pairs:peer_close(Peer).
 
 %% read_packets: setopts takes it and nothing else knows it.
@@ -1063,7 +1065,7 @@ read_packets_is_ignored(_) ->
     ?assertEqual(ok, inet:setopts(S, [{read_packets, 3}])),
     ?assertEqual({error, einval}, inet:setopts(S, [{read_packets, -1}])),
     ?assertEqual({ok, [{packet, 0}]}, inet:getopts(S, [read_packets, packet])),
-    do_close([S]),
+    close([S], []),
     tcp_pairs:peer_close(Peer).
 
 %%
@@ -1109,12 +1111,5 @@ do_kernel_ttl() ->
     ok = socket:close(Socket),
     Ttl.
 
-do_local_path() ->
-    "/tmp/option_table_" ++ os:getpid() ++ "_" ++ integer_to_list(erlang:unique_integer([positive])).
-
 do_release() ->
     list_to_integer(erlang:system_info(otp_release)).
-
-do_close(Sockets) ->
-    [ok = gen_tcp:close(Socket) || Socket <- Sockets],
-    ok.
