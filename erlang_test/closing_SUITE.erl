@@ -7,16 +7,16 @@
 -module(closing_SUITE).
 
 -export([all/0, groups/0, suite/0, init_per_group/2, end_per_group/2]).
--export([end_passive/1, end_passive_send_first/1, end_passive_half_open/1,
-         end_armed/1, end_armed_half_open/1, end_not_read_yet/1,
+-export([end_passive/1, end_passive_send_first/1, end_passive_half_closed/1,
+         end_armed/1, end_armed_half_closed/1, end_not_read_yet/1,
          end_behind_packets/1, end_inside_packet/1,
-         reset_passive/1, reset_passive_send_first/1, reset_passive_half_open/1,
-         reset_armed/1, reset_armed_half_open/1,
+         reset_passive/1, reset_passive_send_first/1, reset_passive_half_closed/1,
+         reset_armed/1, reset_armed_half_closed/1,
          reset_shown_passive/1, reset_shown_passive_send_first/1,
-         reset_shown_passive_half_open/1,
-         reset_shown_passive_half_open_read_on/1, reset_shown_armed/1,
-         reset_shown_armed_half_open/1,
-         end_then_reset_half_open/1, data_before_reset_is_delivered/1,
+         reset_shown_passive_half_closed/1,
+         reset_shown_passive_half_closed_read_on/1, reset_shown_armed/1,
+         reset_shown_armed_half_closed/1,
+         end_then_reset_half_closed/1, data_before_reset_is_delivered/1,
          peer_closes_with_unread_data/1, peer_closes_then_sends_fail/1,
          reset_with_queued_output/1, reset_with_queued_output_recv_first/1,
          failed_send_then_armed/1, reported_end_then_armed/1,
@@ -34,9 +34,9 @@
          shutdown_write_twice/1, shutdown_write_keeps_reading/1,
          shutdown_write_keeps_messages/1, send_while_shutdown_drains/1,
          send_while_shutdown_drains_armed/1,
-         send_while_shutdown_drains_half_open/1, send_after_shutdown/1,
+         send_while_shutdown_drains_half_closed/1, send_after_shutdown/1,
          send_after_shutdown_armed/1, shutdown_read/1, shutdown_read_armed/1,
-         shutdown_read_half_open/1, half_close_protocol/1,
+         shutdown_read_half_closed/1, half_close_protocol/1,
          half_close_protocol_armed/1, half_close_needs_exit_on_close_false/1,
          close_after_shutdown/1]).
 
@@ -61,14 +61,14 @@ end_per_group(Group, Config) ->
     driver_groups:done(Group, Config).
 
 cases() ->
-    [end_passive, end_passive_send_first, end_passive_half_open, end_armed,
-     end_armed_half_open, end_not_read_yet, end_behind_packets,
+    [end_passive, end_passive_send_first, end_passive_half_closed, end_armed,
+     end_armed_half_closed, end_not_read_yet, end_behind_packets,
      end_inside_packet, reset_passive, reset_passive_send_first,
-     reset_passive_half_open, reset_armed, reset_armed_half_open,
+     reset_passive_half_closed, reset_armed, reset_armed_half_closed,
      reset_shown_passive, reset_shown_passive_send_first,
-     reset_shown_passive_half_open, reset_shown_passive_half_open_read_on,
+     reset_shown_passive_half_closed, reset_shown_passive_half_closed_read_on,
      reset_shown_armed,
-     reset_shown_armed_half_open, end_then_reset_half_open,
+     reset_shown_armed_half_closed, end_then_reset_half_closed,
      data_before_reset_is_delivered, peer_closes_with_unread_data,
      peer_closes_then_sends_fail, reset_with_queued_output,
      reset_with_queued_output_recv_first, failed_send_then_armed,
@@ -87,9 +87,9 @@ cases() ->
      shutdown_write_follows_queue, shutdown_read_write_follows_queue,
      shutdown_write_twice, shutdown_write_keeps_reading,
      shutdown_write_keeps_messages, send_while_shutdown_drains,
-     send_while_shutdown_drains_armed, send_while_shutdown_drains_half_open,
+     send_while_shutdown_drains_armed, send_while_shutdown_drains_half_closed,
      send_after_shutdown, send_after_shutdown_armed, shutdown_read,
-     shutdown_read_armed, shutdown_read_half_open, half_close_protocol,
+     shutdown_read_armed, shutdown_read_half_closed, half_close_protocol,
      half_close_protocol_armed, half_close_needs_exit_on_close_false,
      close_after_shutdown].
 
@@ -117,7 +117,7 @@ end_passive_send_first(_Config) ->
 
 %% The end of the stream: with `exit_on_close' false recv says closed every time and sends go
 %% through.
-end_passive_half_open(_Config) ->
+end_passive_half_closed(_Config) ->
     do_with_peer([{exit_on_close, false}], fun(S, P) ->
         do_finish(S, P),
         do_calls(S, [{recv, closed}, {recv, closed}, {send, ok}, {recv, closed},
@@ -139,7 +139,7 @@ end_armed(_Config) ->
 
 %% The end of the stream while armed with `exit_on_close' false: tcp_closed once, sends go through,
 %% and recv, once the socket is passive, says closed every time.
-end_armed_half_open(_Config) ->
+end_armed_half_closed(_Config) ->
     do_with_peer([{active, true}, {exit_on_close, false}], fun(S, P) ->
         ok = tcp_pairs:peer_shutdown(P, write),
         {tcp_closed, S} = next(),
@@ -210,7 +210,7 @@ reset_passive_send_first(_Config) ->
     ok.
 
 %% A reset: `exit_on_close' false: recv says closed every time.
-reset_passive_half_open(_Config) ->
+reset_passive_half_closed(_Config) ->
     do_with_peer([{exit_on_close, false}], fun(S, P) ->
         do_reset(S, P),
         do_calls(S, [{recv, closed}, {recv, closed}, {recv, closed}]),
@@ -230,7 +230,7 @@ reset_armed(_Config) ->
 
 %% A reset while armed with `exit_on_close' false: tcp_closed; two sends say
 %% closed, later ones that it is not connected.
-reset_armed_half_open(_Config) ->
+reset_armed_half_closed(_Config) ->
     do_with_peer([{active, true}, {exit_on_close, false}], fun(S, P) ->
         tcp_pairs:peer_reset(P),
         {tcp_closed, S} = next(),
@@ -260,7 +260,7 @@ reset_shown_passive_send_first(_Config) ->
 
 %% A reset: `exit_on_close' false: recv says econnreset; so does one send,
 %% and one recv after it.
-reset_shown_passive_half_open(_Config) ->
+reset_shown_passive_half_closed(_Config) ->
     do_with_peer([{show_econnreset, true}, {exit_on_close, false}], fun(S, P) ->
         do_reset(S, P),
         do_calls(S, [{recv, econnreset}, {send, econnreset}, {send, enotconn},
@@ -269,7 +269,7 @@ reset_shown_passive_half_open(_Config) ->
 
 %% A reset: after econnreset recv says closed, every time; from then on it takes
 %% two sends until the socket is not connected.
-reset_shown_passive_half_open_read_on(_Config) ->
+reset_shown_passive_half_closed_read_on(_Config) ->
     do_with_peer([{show_econnreset, true}, {exit_on_close, false}], fun(S, P) ->
         do_reset(S, P),
         do_calls(S, [{recv, econnreset}, {recv, closed}, {recv, closed},
@@ -290,7 +290,7 @@ reset_shown_armed(_Config) ->
 
 %% A reset while armed with `exit_on_close' false: both messages; the first send
 %% says econnreset and sends a second tcp_error, but no second tcp_closed.
-reset_shown_armed_half_open(_Config) ->
+reset_shown_armed_half_closed(_Config) ->
     Opts = [{active, true}, {exit_on_close, false}, {show_econnreset, true}],
     do_with_peer(Opts, fun(S, P) ->
         tcp_pairs:peer_reset(P),
@@ -302,9 +302,9 @@ reset_shown_armed_half_open(_Config) ->
         none()
     end).
 
-%% Half open after the end of the stream, and then the peer resets: two
+%% Half-closed after the end of the stream, and then the peer resets: two
 %% sends say so, then the socket is not connected; one recv says so too.
-end_then_reset_half_open(_Config) ->
+end_then_reset_half_closed(_Config) ->
     [do_with_peer([{exit_on_close, false}, {show_econnreset, Show}], fun(S, P) ->
          do_finish(S, P),
          do_calls(S, [{recv, closed}, {send, ok}]),
@@ -739,7 +739,7 @@ send_while_shutdown_drains_armed(_Config) ->
     end).
 
 %% Armed with `exit_on_close' false: tcp_closed, and not connected.
-send_while_shutdown_drains_half_open(_Config) ->
+send_while_shutdown_drains_half_closed(_Config) ->
     stuck:with([{active, true}, {exit_on_close, false}], fun(S, _P) ->
         _ = stuck:fill(S),
         ok = gen_tcp:shutdown(S, write),
@@ -793,7 +793,7 @@ shutdown_read_armed(_Config) ->
     end).
 
 %% With `exit_on_close' false sends continue.
-shutdown_read_half_open(_Config) ->
+shutdown_read_half_closed(_Config) ->
     do_with_peer([{exit_on_close, false}], fun(S, P) ->
         ok = gen_tcp:shutdown(S, read),
         do_calls(S, [{recv, closed}, {recv, closed}, {send, ok}]),

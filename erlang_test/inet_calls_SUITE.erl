@@ -24,7 +24,7 @@
     socket_to_list_never_fails/1,
     each_monitor_has_its_own_down/1,
     monitor_by_another_process/1,
-    down_tells_why_the_owner_died/1,
+    down_reports_why_the_owner_died/1,
     down_after_the_peer_closed/1,
     cancelled_monitors_are_silent/1,
     cancel_monitor_answers_once/1,
@@ -72,7 +72,7 @@ cases() ->
         socket_to_list_never_fails,
         each_monitor_has_its_own_down,
         monitor_by_another_process,
-        down_tells_why_the_owner_died,
+        down_reports_why_the_owner_died,
         down_after_the_peer_closed,
         cancelled_monitors_are_silent,
         cancel_monitor_answers_once,
@@ -360,7 +360,7 @@ monitor_by_another_process(_Config) ->
     tcp_pairs:peer_close(Peer).
 
 %% The owner's exit reason
-down_tells_why_the_owner_died(_Config) ->
+down_reports_why_the_owner_died(_Config) ->
     PeerListener = tcp_pairs:peer_listen(),
     Self = self(),
     [begin

@@ -524,7 +524,7 @@ unparsable_header(_) ->
     close([S], [Peer]).
 
 %% Without packet_size a line may be as long as buffer; a header needs one byte more, which
-%% tells whether it is folded.
+%% shows whether it is folded.
 http_line_limit_is_buffer(_) ->
     do_check_limit([{packet, http}], do_request(1460), do_request(1461)),
     do_check_limit([{packet, httph}], do_header(1459), do_header(1460)),

@@ -517,7 +517,7 @@ accept_takes_options_of_the_listener_as_they_are_now(_Config) ->
     [tcp_pairs:peer_close(C) || C <- [C1, C2]],
     ok = gen_tcp:close(L).
 
-%% An acceptor that finds no free descriptor is told emfile; once there
+%% An acceptor that finds no free descriptor gets emfile; once there
 %% are some, the listener serves again. On a node with few descriptors.
 listener_survives_running_out_of_descriptors(Config) ->
     {ok, Peer, _Node} = peer:start_link(#{
@@ -566,7 +566,7 @@ do_connect_and_accept(L, Port, Clients, Accepted) ->
 %% Helpers
 %%
 
-%% A process that waits in accept when this returns, tells the result and
+%% A process that waits in accept when this returns, reports the result and
 %% lives on as the owner of the socket.
 do_acceptor(L, Timeout) ->
     {Acceptor, Monitor} = do_spawn_acceptor(L, Timeout),

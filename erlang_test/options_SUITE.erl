@@ -267,7 +267,7 @@ refusal_on_listener(_) ->
     ?assertEqual({ok, [{packet, 0}, {keepalive, true}]}, inet:getopts(L, [packet, keepalive])),
     close([L], []).
 
-%% The kernel refuses values of these too, but nobody is told.
+%% The kernel refuses values of these too, but it is not reported.
 invisible_refusals(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 4}]),
     ?assertEqual(ok, inet:setopts(S, [{packet, 0},

@@ -24,7 +24,7 @@
          port_deliveries_are_forwarded/1, later_data_comes_after/1,
          fired_once_is_forwarded/1, passive_message_stays/1,
          http_messages_stay/1, ssl_messages_stay/1, error_message_stays/1,
-         other_messages_stay/1, closed_half_open_keeps_owner/1,
+         other_messages_stay/1, closed_half_closed_keeps_owner/1,
          old_owner_gets_nothing_more/1, relay_while_data_flows/1,
          relay_with_once_while_data_flows/1, relay_with_count_while_data_flows/1,
          buffered_input_moves_along/1, pending_recv_survives_transfer/1,
@@ -32,7 +32,7 @@
 -export([down_when_owner_closes/1, down_when_another_closes/1,
          down_at_end_of_stream/1, down_after_reset/1, down_after_shown_reset/1,
          down_after_framing_error/1, no_down_for_passive_end/1,
-         no_down_when_half_open/1, down_with_reason_of_owner/1,
+         no_down_when_half_closed/1, down_with_reason_of_owner/1,
          down_for_listener/1, down_at_once_for_closed_socket/1,
          many_monitors/1, monitor_from_another_process/1,
          cancelled_monitor_is_silent/1, cancel_after_down/1,
@@ -77,7 +77,7 @@ cases() ->
      port_deliveries_are_forwarded, later_data_comes_after,
      fired_once_is_forwarded, passive_message_stays, http_messages_stay,
      ssl_messages_stay, error_message_stays, other_messages_stay,
-     closed_half_open_keeps_owner, old_owner_gets_nothing_more,
+     closed_half_closed_keeps_owner, old_owner_gets_nothing_more,
      relay_while_data_flows, relay_with_once_while_data_flows,
      relay_with_count_while_data_flows, buffered_input_moves_along,
      pending_recv_survives_transfer, listener_is_handed_over,
@@ -85,7 +85,7 @@ cases() ->
 
      down_when_owner_closes, down_when_another_closes, down_at_end_of_stream,
      down_after_reset, down_after_shown_reset, down_after_framing_error,
-     no_down_for_passive_end, no_down_when_half_open,
+     no_down_for_passive_end, no_down_when_half_closed,
      down_with_reason_of_owner, down_for_listener,
      down_at_once_for_closed_socket, many_monitors,
      monitor_from_another_process, cancelled_monitor_is_silent,
@@ -568,7 +568,7 @@ other_messages_stay(_Config) ->
 %% With tcp_closed in the mailbox and `exit_on_close' false the transfer
 %% says ok and forwards the message, but the owner stays the owner and the socket
 %% is passive.
-closed_half_open_keeps_owner(_Config) ->
+closed_half_closed_keeps_owner(_Config) ->
     do_with_peer([{active, true}, {exit_on_close, false}], fun(S, P) ->
         ok = tcp_pairs:peer_shutdown(P, write),
         mailbox:stay([{tcp_closed, S}]),
@@ -743,7 +743,7 @@ no_down_for_passive_end(_Config) ->
     end).
 
 %% Nor is tcp_closed with `exit_on_close' false.
-no_down_when_half_open(_Config) ->
+no_down_when_half_closed(_Config) ->
     do_with_peer([{active, true}, {exit_on_close, false}], fun(S, P) ->
         Ref = inet:monitor(S),
         ok = tcp_pairs:peer_shutdown(P, write),

@@ -661,7 +661,7 @@ fdopen_refusals(_Config) ->
 %%
 
 %% A process that waits in recv when this returns; monitored, so that a case
-%% can tell when it has been killed.
+%% sees that it has been killed.
 do_receiver(S, Length, Timeout) ->
     Self = self(),
     {Receiver, _Monitor} = spawn_monitor(fun() ->

@@ -1,0 +1,22 @@
+%% @doc The files of the repository.
+-module(repository).
+
+-export([file/1, files/1]).
+
+%% It is above the place where the suites run.
+-spec file(string()) -> file:filename().
+file(Name) ->
+    find(Name, filename:absname(filename:dirname(code:which(gentcp)))).
+
+%% All files that match a pattern like `doc/*.md'.
+-spec files(string()) -> [file:filename()].
+files(Pattern) ->
+    Root = filename:dirname(filename:dirname(file("erlang_test/repository.erl"))),
+    filelib:wildcard(filename:join(Root, Pattern)).
+
+find(Name, Dir) ->
+    File = filename:join(Dir, Name),
+    case filelib:is_regular(File) of
+        true -> File;
+        false when Dir =/= "/" -> find(Name, filename:dirname(Dir))
+    end.
