@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/gentcp/gentcp/driver"
+	"github.com/gentcp/gentcp/internal/heap"
 	"github.com/gentcp/gentcp/portproto"
 )
 
@@ -73,8 +74,7 @@ and speaks the protocol of PROTOCOL.md on stdin and stdout.
 	// away from a node that survives it: the end of stdin is what ends this program.
 	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
 	dieWithParent()
-	// The heap is small: collecting it at every few megabytes would cost more than it frees.
-	debug.SetGCPercent(400)
+	heap.Govern(0)
 
 	if *maxSockets == 0 {
 		*maxSockets = openFileLimit()
