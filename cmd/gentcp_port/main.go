@@ -52,7 +52,7 @@ and speaks the protocol of PROTOCOL.md on stdin and stdout.
 	busyWait := flags.Duration("busy-wait", 50*time.Microsecond, "look for events this `time` before sleeping, while they come that fast; 0 is not at all")
 	var without driver.Without
 	flags.Var(&without, "without", "leave out what makes it fast, to see what it brings: `names` with commas between, of "+driver.Techniques())
-	profiles := flags.String("pprof", "", "serve profiles over HTTP on this `address`, such as localhost:6060 (default: do not)")
+	profile := profileFlag(flags)
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		return exitOK
@@ -79,11 +79,9 @@ and speaks the protocol of PROTOCOL.md on stdin and stdout.
 	if *maxSockets == 0 {
 		*maxSockets = openFileLimit()
 	}
-	if *profiles != "" {
-		if err := serveProfiles(*profiles, log); err != nil {
-			log.Error("not started", "reason", err)
-			return exitFailure
-		}
+	if err := profile(log); err != nil {
+		log.Error("not started", "reason", err)
+		return exitFailure
 	}
 	err := recovered(func() error {
 		return driver.Run(driver.Config{
