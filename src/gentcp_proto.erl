@@ -10,7 +10,8 @@
 -module(gentcp_proto).
 
 %% To the port program.
--export([hello/1, cast/1, call/2, router_call/2, send/3, settled/3, options/1, fits/1]).
+-export([hello/1, cast/1, call/2, router_call/2, send/3, settled/3, told/2, count/1, waiting/2, tag/1,
+         options/1, fits/1]).
 
 %% From the port program.
 -export([decode/1, caller/1, packet/2, packets/1, line/3]).
@@ -40,9 +41,9 @@
 -type id() :: pos_integer().
 %% The wire's name of a socket. Never used twice by one port program.
 
--type tag() :: binary() | integer() | atom().
+-type tag() :: binary() | integer() | atom() | {withdrawn, reference()}.
 %% What a reply brings back: the packed reference of a caller (see {@link
-%% caller/1}), or an integer or atom of the router itself.
+%% caller/1}), or something of the router itself.
 
 -type command() :: tuple() | atom().
 %% A command as PROTOCOL.md section 3 writes it. `{send, Id, Size, IoData}' and
@@ -103,29 +104,37 @@ send(Id, Size, Data) ->
 %% @doc A command that is answered to the process that holds `Ref', an alias
 %% of the caller.
 -spec call(reference(), command()) -> iodata().
-call(Ref, {recv, Id, Length, Timeout})
+call(Ref, {recv, Id, Length, Timeout, Told} = Command)
   when Id < ?INTEGER_LIMIT, Length < ?INTEGER_LIMIT ->
-    %% The data of a receiver that died must find its way back, so this tag
-    %% tells who waits, and for which socket.
-    Tag = term_to_binary({Ref, self(), Id}),
+    Tag = tag(waiting(Ref, Command)),
     TimeoutExt = timeout_ext(Timeout),
     <<?MAGIC, ?SMALL_TUPLE_EXT, 3, ?SMALL_ATOM_UTF8_EXT, 4, "call",
       ?BINARY_EXT, (byte_size(Tag)):32, Tag/binary,
-      ?SMALL_TUPLE_EXT, 4, ?SMALL_ATOM_UTF8_EXT, 4, "recv",
-      ?INTEGER_EXT, Id:32, ?INTEGER_EXT, Length:32, TimeoutExt/binary>>;
-call(Ref, {recv, Id, _, _} = Command) ->
-    term_to_binary({call, term_to_binary({Ref, self(), Id}), Command});
-call(Ref, {settle, Id, _, _, {recv, Id, _, _}} = Command) ->
-    term_to_binary({call, term_to_binary({Ref, self(), Id}), Command});
+      ?SMALL_TUPLE_EXT, 5, ?SMALL_ATOM_UTF8_EXT, 4, "recv",
+      ?INTEGER_EXT, Id:32, ?INTEGER_EXT, Length:32, TimeoutExt/binary, ?INTEGER_EXT, Told:32>>;
 call(Ref, {send, Id, Size, Data}) ->
     [called(Ref), send_header(Id, Size) | Data];
 call(Ref, {send_part, Id, Key, Total, Size, Data}) ->
     [called(Ref), send_part(Id, Key, Total, Size) | Data];
 call(Ref, Command) ->
-    term_to_binary({call, term_to_binary(Ref), Command}).
+    term_to_binary({call, tag(waiting(Ref, Command)), Command}).
+
+%% @doc Who waits for the answer of a command, as {@link caller/1} gives it back. The data of a
+%% receiver that died must find its way back, so that of a `recv' tells who receives, and from
+%% which socket.
+-spec waiting(reference(), command()) -> reference() | {reference(), pid(), id()}.
+waiting(Ref, {settle, _, _, _, Command}) -> waiting(Ref, Command);
+waiting(Ref, {recv, Id, _, _}) -> {Ref, self(), Id};
+waiting(Ref, {recv, Id, _, _, _}) -> {Ref, self(), Id};
+waiting(Ref, _Command) -> Ref.
+
+%% @doc The tag of a command for which somebody waits.
+-spec tag(reference() | {reference(), pid(), id()}) -> binary().
+tag(Waiting) ->
+    term_to_binary(Waiting).
 
 %% @doc A command that is answered to the router.
--spec router_call(integer() | atom(), command()) -> iodata().
+-spec router_call(integer() | atom() | {withdrawn, reference()}, command()) -> iodata().
 router_call(Tag, Command) ->
     term_to_binary({call, Tag, Command}).
 
@@ -136,6 +145,16 @@ settled(bare, Id, none) -> {settle, Id, 0, 0};
 settled(bare, _Id, Command) -> Command;
 settled({settle, Loan, Count}, Id, none) -> {settle, Id, Loan, Count};
 settled({settle, Loan, Count}, Id, Command) -> {settle, Id, Loan, Count, Command}.
+
+%% @doc A command with how many answers of `recv' the node has told by now.
+-spec told(command(), non_neg_integer()) -> command().
+told({recv, Id, Length, Timeout}, Told) -> {recv, Id, Length, Timeout, count(Told)};
+told({setopts, Id, Options}, Told) -> {setopts, Id, Options, count(Told)};
+told(Command, _Told) -> Command.
+
+%% @doc A count as the wire has it.
+-spec count(non_neg_integer()) -> 0..16#FFFF.
+count(Count) -> Count band 16#FFFF.
 
 %% @doc Whether a command is short enough for a frame. Payloads of any length go
 %% in parts; what else is that long has never been meant.
@@ -168,7 +187,7 @@ filename_to_binary(Name) ->
     Name.
 
 called(Ref) ->
-    Tag = term_to_binary(Ref),
+    Tag = tag(Ref),
     <<?MAGIC, ?SMALL_TUPLE_EXT, 3, ?SMALL_ATOM_UTF8_EXT, 4, "call",
       ?BINARY_EXT, (byte_size(Tag)):32, Tag/binary>>.
 
