@@ -13,10 +13,12 @@
 %% <dt>returned</dt><dd>octets that the port program has given back, all together; those in
 %% between are pending</dd>
 %% <dt>activity</dt><dd>the active mode as far as it is known on this side: it
-%% decides who is told when the port program dies</dd>
+%% decides who is told when the port program dies. The router alone writes it, as it reads the messages
+%% of the socket and the replies to `setopts', so that what it says has the order of those, whoever
+%% sets options at the same time</dd>
 %% <dt>send timeout</dt><dd>the option `send_timeout', as far as it is known on this side: 0 for
 %% `infinity', else 1 more than its milliseconds</dd>
-%% <dt>told</dt><dd>how many answers of `recv' the router has told (PROTOCOL.md section 3.2)</dd>
+%% <dt>told</dt><dd>how many answers of `recv' the router has told (PROTOCOL.md section 6.2)</dd>
 %% </dl>
 %%
 %% A sender that is killed after its reservation and before its write, as one can be that waits for
@@ -26,16 +28,19 @@
 
 -export([new/1]).
 -export([open/4, window/4, returned/3, close/2, add_told/2]).
+-export([spent/3, fell/3, armed/4]).
 -export([reserve/4, unreserve/4, reserved/3, forgive/4, is_blocked/3]).
--export([is_slot_of/3, settings/3, activity/3, set_activity/4, send_timeout/3, set_send_timeout/4,
-         told/3, requested/2]).
+-export([is_slot_of/3, settings/3, activity/3, send_timeout/3, set_send_timeout/4,
+         told/3, requested/2, arming/1]).
 
--export_type([array/0, slot/0, activity/0, settings/0]).
+-export_type([array/0, slot/0, activity/0, settings/0, arming/0]).
 
 -opaque array() :: atomics:atomics_ref().
 -type slot() :: non_neg_integer().
 -type activity() :: passive | once | active.
 -type settings() :: {activity(), SendTimeout :: timeout()}.
+-type arming() :: passive | once | active | count.
+%% What becomes of a socket with a `setopts': `count' is `{active, N}'.
 
 -define(CELLS, 6).
 -define(WINDOW(Slot), (?CELLS * (Slot) - 5)).
@@ -49,6 +54,14 @@
 %% cells cost no garbage.
 -define(PACK(Id, Window), ((((Id) band 16#FFFFFF) bsl 32) bor (Window))).
 -define(MAX_WINDOW, 16#FFFFFFFF).
+
+%% Cells of activity. The last two are passive sockets with a packet, or an end, that came before the reply of the
+%% `setopts' that asked for it.
+-define(PASSIVE, 0).
+-define(ONCE, 1).
+-define(ACTIVE, 2).
+-define(SPENT, 3).
+-define(FALLEN, 4).
 
 %% @doc An array for `Slots' sockets at a time.
 -spec new(pos_integer()) -> array().
@@ -107,6 +120,43 @@ add_told(_Array, 0) ->
     ok;
 add_told(Array, Slot) ->
     atomics:add(Array, ?TOLD(Slot), 1).
+
+%% @doc A packet comes for the owner. It is the end of `once'. If the socket is passive, a `setopts'
+%% has made it active whose reply is on its way behind the packet.
+-spec spent(array(), slot(), gentcp_proto:id()) -> ok.
+spent(Array, Slot, Id) ->
+    case activity_cell(Array, Slot, Id) of
+        ?ONCE -> put_activity(Array, Slot, ?PASSIVE);
+        ?PASSIVE -> put_activity(Array, Slot, ?SPENT);
+        _ -> ok
+    end.
+
+%% @doc The owner is told that the socket is passive from now on, or at its end. If it was passive
+%% already, a `setopts' as above is over with that, too.
+-spec fell(array(), slot(), gentcp_proto:id()) -> ok.
+fell(Array, Slot, Id) ->
+    case activity_cell(Array, Slot, Id) of
+        none -> ok;
+        Cell when Cell =:= ?ONCE; Cell =:= ?ACTIVE -> put_activity(Array, Slot, ?PASSIVE);
+        _ -> put_activity(Array, Slot, ?FALLEN)
+    end.
+
+%% @doc A `setopts' is answered: what it has made of the socket, unless that is over by now. An
+%% error has made nothing of it.
+-spec armed(array(), slot(), gentcp_proto:id(), arming() | none) -> ok.
+armed(Array, Slot, Id, Arming) ->
+    case activity_cell(Array, Slot, Id) of
+        none -> ok;
+        Cell -> put_activity(Array, Slot, armed(Arming, Cell))
+    end.
+
+armed(none, Cell) when Cell =:= ?SPENT; Cell =:= ?FALLEN -> ?PASSIVE;
+armed(none, Cell) -> Cell;
+armed(_, ?FALLEN) -> ?PASSIVE;
+armed(once, ?SPENT) -> ?PASSIVE;
+armed(once, _) -> ?ONCE;
+armed(passive, _) -> ?PASSIVE;
+armed(_TrueOrCount, _) -> ?ACTIVE.
 
 %%
 %% The senders' side
@@ -190,20 +240,25 @@ is_blocked(Array, Slot, Id) ->
 settings(Array, Slot, Id) ->
     {activity(Array, Slot, Id), send_timeout(Array, Slot, Id)}.
 
+%% @doc The active mode that a socket is in.
 -spec activity(array(), slot(), gentcp_proto:id()) -> activity().
 activity(Array, Slot, Id) ->
-    case is_slot_of(Array, Slot, Id) of
-        true -> decode(atomics:get(Array, ?ACTIVITY(Slot)));
+    case activity_cell(Array, Slot, Id) of
         %% Not known: a message too many is better than one too few.
-        false -> active
+        none -> active;
+        ?ACTIVE -> active;
+        ?ONCE -> once;
+        _ -> passive
     end.
 
--spec set_activity(array(), slot(), gentcp_proto:id(), activity()) -> ok.
-set_activity(Array, Slot, Id, Activity) ->
+activity_cell(Array, Slot, Id) ->
     case is_slot_of(Array, Slot, Id) of
-        true -> atomics:put(Array, ?ACTIVITY(Slot), encode(Activity));
-        false -> ok
+        true -> atomics:get(Array, ?ACTIVITY(Slot));
+        false -> none
     end.
+
+put_activity(Array, Slot, Cell) ->
+    atomics:put(Array, ?ACTIVITY(Slot), Cell).
 
 -spec send_timeout(array(), slot(), gentcp_proto:id()) -> timeout().
 send_timeout(Array, Slot, Id) ->
@@ -230,18 +285,33 @@ told(Array, Slot, Id) ->
 %% @doc The settings after a list of options, as far as it shows.
 -spec requested([term()], settings()) -> settings().
 requested(Opts, {Activity, SendTimeout}) ->
-    %% The first entry is applied last.
-    {case lists:keyfind(active, 1, Opts) of
-         {active, false} -> passive;
-         {active, once} -> once;
-         {active, true} -> active;
-         {active, N} when is_integer(N), N > 0 -> active;
-         _ -> Activity
-     end,
+    {active(Opts, Activity),
      case lists:keyfind(send_timeout, 1, Opts) of
-         {send_timeout, Timeout} when Timeout =:= infinity; is_integer(Timeout), Timeout >= 0 -> Timeout;
+         {send_timeout, infinity} -> infinity;
+         {send_timeout, Timeout} when is_integer(Timeout), Timeout >= 0 -> Timeout;
          _ -> SendTimeout
      end}.
+
+%% The first entry is applied last.
+active(Opts, Default) ->
+    case lists:keyfind(active, 1, Opts) of
+        {active, false} -> passive;
+        {active, once} -> once;
+        {active, true} -> active;
+        {active, N} when is_integer(N), N > 0 -> active;
+        _ -> Default
+    end.
+
+%% @doc What a list of options for `setopts' makes of a socket; `none' if that cannot be seen, as
+%% when it only counts down.
+-spec arming([term()]) -> arming() | none.
+arming(Opts) when is_list(Opts) ->
+    case lists:keyfind(active, 1, Opts) of
+        {active, N} when is_integer(N), N > 0 -> count;
+        _ -> active(Opts, none)
+    end;
+arming(_Opts) ->
+    none.
 
 %% @doc Whether the slot still is the socket's.
 -spec is_slot_of(array(), slot(), gentcp_proto:id()) -> boolean().
@@ -250,13 +320,9 @@ is_slot_of(_Array, 0, _Id) ->
 is_slot_of(Array, Slot, Id) ->
     atomics:get(Array, ?WINDOW(Slot)) bsr 32 =:= Id band 16#FFFFFF.
 
-encode(passive) -> 0;
-encode(once) -> 1;
-encode(active) -> 2.
-
-decode(0) -> passive;
-decode(1) -> once;
-decode(2) -> active.
+encode(passive) -> ?PASSIVE;
+encode(once) -> ?ONCE;
+encode(active) -> ?ACTIVE.
 
 encode_timeout(infinity) -> 0;
 encode_timeout(Timeout) -> Timeout + 1.

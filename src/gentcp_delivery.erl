@@ -34,18 +34,18 @@ run(_Id, _S, _Owner, _Size, Rest) ->
 %% passed on.
 -spec packet(gentcp_proto:message(), #socket{}, gentcp_credit:array()) -> #socket{}.
 packet(Message, #socket{id = Id, slot = Slot} = Socket, Credit) ->
-    spent(Credit, Slot, Id),
+    gentcp_credit:spent(Credit, Slot, Id),
     deliver(Message, Socket).
 
 %% @doc Several http packets for the owner, who is one and the same for all of them.
 -spec lines(gentcp_proto:lines(), #socket{}, gentcp_credit:array()) -> #socket{}.
 lines({lines, Mode, Headers, Count, Octets},
       #socket{id = Id, term = S, owner = Owner, held = none, slot = Slot} = Socket, Credit) ->
-    spent(Credit, Slot, Id),
+    gentcp_credit:spent(Credit, Slot, Id),
     lines(Count, Mode, Headers, Octets, S, Owner),
     Socket;
 lines(Lines, #socket{id = Id, slot = Slot} = Socket, Credit) ->
-    spent(Credit, Slot, Id),
+    gentcp_credit:spent(Credit, Slot, Id),
     lists:foldl(fun(Item, Acc) -> deliver({http, Id, Item}, Acc) end,
                 Socket, gentcp_proto:packets(Lines)).
 
@@ -56,21 +56,19 @@ lines(Count, Mode, Headers, Octets, S, Owner) ->
     Owner ! {http, S, Item},
     lines(Count - 1, Mode, Headers1, Rest, S, Owner).
 
-%% `once' ends with the packet that comes now.
-spent(Credit, Slot, Id) ->
-    case gentcp_credit:activity(Credit, Slot, Id) of
-        once -> gentcp_credit:set_activity(Credit, Slot, Id, passive);
-        _ -> ok
-    end.
-
 %% @doc Another message for the owner, who may act on it before the next one is
 %% handled here: what it says must hold by then.
 -spec event(gentcp_proto:message(), #socket{}, gentcp_credit:array()) -> #socket{}.
 event(Message, #socket{id = Id, slot = Slot} = Socket, Credit) ->
     case element(1, Message) of
-        tcp_passive -> gentcp_credit:set_activity(Credit, Slot, Id, passive);
-        %% The next send has something to tell.
-        _ -> gentcp_credit:window(Credit, Slot, Id, 0)
+        tcp_passive ->
+            gentcp_credit:fell(Credit, Slot, Id);
+        tcp_closed ->
+            gentcp_credit:fell(Credit, Slot, Id),
+            gentcp_credit:window(Credit, Slot, Id, 0);
+        tcp_error ->
+            %% The next send has something to tell.
+            gentcp_credit:window(Credit, Slot, Id, 0)
     end,
     deliver(Message, Socket).
 

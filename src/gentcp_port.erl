@@ -195,32 +195,36 @@ command(Port, Frame) ->
 
 frame(Frame, State) ->
     Size = byte_size(Frame),
-    State1 = messages(decode(Frame, State), Size, State),
-    case State1#state.owed + Size + 4 of
-        Owed when Owed >= ?CREDIT_AT ->
-            cast({credit, Owed}, State1),
-            State1#state{owed = 0};
-        Owed ->
-            State1#state{owed = Owed}
+    try messages(gentcp_proto:decode(Frame), Size, State) of
+        State1 ->
+            case State1#state.owed + Size + 4 of
+                Owed when Owed >= ?CREDIT_AT ->
+                    cast({credit, Owed}, State1),
+                    State1#state{owed = 0};
+                Owed ->
+                    State1#state{owed = Owed}
+            end
+    catch
+        throw:{lie, What} -> lies(What, Frame, State);
+        error:Reason -> lies(Reason, Frame, State)
     end.
 
-%% A program that writes what is no frame has lost its way. Its sockets end as
-%% if it had ended.
-decode(Frame, State) ->
-    try gentcp_proto:decode(Frame)
-    catch
-        error:_ ->
-            ?LOG_ERROR("gentcp: the port program says ~tP", [Frame, 20]),
-            port_exit(eproto, State)
-    end.
+%% A program that writes what is no frame, or answers what it was not asked, has lost its way, or
+%% is in the hands of somebody else. Its sockets end as if it had ended.
+-spec lies(term(), binary(), #state{}) -> no_return().
+lies(What, Frame, #state{program = Program} = State) ->
+    ?LOG_ERROR("gentcp: port program ~b breaks the protocol (~tP) and is killed: ~tP",
+               [gentcp_program:os_pid(Program), What, 10, Frame, 20]),
+    gentcp_program:kill(Program),
+    stop({shutdown, {port_program, eproto}}, State).
 
 messages([{tcp, Id, _} = First | [{tcp, Id, _} | _] = Rest] = Messages, Size,
          #state{credit = Credit} = State) ->
     case socket(Id, State) of
         #socket{held = none, slot = Slot} = Socket ->
             case gentcp_credit:activity(Credit, Slot, Id) of
-                once -> messages(Rest, Size, message(First, Size, State));
-                _ -> messages(gentcp_delivery:run(Socket, Size, Messages), Size, State)
+                active -> messages(gentcp_delivery:run(Socket, Size, Messages), Size, State);
+                _ -> messages(Rest, Size, message(First, Size, State))
             end;
         _ ->
             messages(Rest, Size, message(First, Size, State))
@@ -284,9 +288,8 @@ message({reply, ping, _Pong}, _Size, State) ->
 message({error, Reason}, _Size, State) ->
     ?LOG_WARNING("gentcp: the port program refused a command: ~tp", [Reason]),
     State;
-message(Unknown, _Size, State) ->
-    ?LOG_WARNING("gentcp: the port program says ~tP", [Unknown, 20]),
-    State.
+message(_Unknown, _Size, _State) ->
+    throw({lie, unknown_message}).
 
 packet(Id, Message, #state{credit = Credit} = State) ->
     case socket(Id, State) of
@@ -324,7 +327,8 @@ ahead({ahead, Id, _, _} = Ahead, Before, #state{loans = Loans} = State) ->
             Before(State)
     end.
 
-reply({Alias, Receiver, Id}, {ok, Packet}, Size, #state{withdrawn = Withdrawn} = State) ->
+reply({Alias, Receiver, Id}, {ok, Packet}, Size, #state{withdrawn = Withdrawn} = State)
+  when is_pid(Receiver) ->
     case is_process_alive(Receiver) andalso not is_map_key(Alias, Withdrawn) of
         true ->
             add_told(Id, State),
@@ -336,10 +340,21 @@ reply({Alias, Receiver, Id}, {ok, Packet}, Size, #state{withdrawn = Withdrawn} =
         false ->
             add_told(Id, State)
     end;
+reply({Alias, Id, Arming}, Result, _Size, State) when is_atom(Arming) ->
+    case socket(Id, State) of
+        #socket{slot = Slot} ->
+            gentcp_credit:armed(State#state.credit, Slot, Id,
+                                case Result of ok -> Arming; _ -> none end);
+        none ->
+            ok
+    end,
+    gentcp_delivery:tell(Alias, Result);
 reply({Alias, _Receiver, _Id}, Result, _Size, _State) ->
     gentcp_delivery:tell(Alias, Result);
-reply(Alias, Result, _Size, _State) ->
-    gentcp_delivery:tell(Alias, Result).
+reply(Alias, Result, _Size, _State) when is_reference(Alias) ->
+    gentcp_delivery:tell(Alias, Result);
+reply(forged, _Result, _Size, _State) ->
+    throw({lie, forged_tag}).
 
 add_told(Id, #state{credit = Credit} = State) ->
     case socket(Id, State) of
@@ -423,18 +438,19 @@ end_opening(Tag, Result, #state{registry = Registry} = State) ->
             true = erlang:demonitor(Monitor, [flush]),
             opening_result(Result, Opening, State#state{registry = Rest});
         error ->
-            ?LOG_WARNING("gentcp: the port program answers a second time: ~tp", [Result]),
-            State
+            throw({lie, answers_again})
     end.
 
-opening_result({ok, Id}, #opening{caller = Caller, alias = Alias} = Opening, State) ->
+opening_result({ok, Id}, #opening{caller = Caller, alias = Alias} = Opening, State)
+  when is_integer(Id), Id > 0 ->
+    socket(Id, State) =:= none orelse throw({lie, opens_again}),
     case Alias =/= withdrawn andalso is_process_alive(Caller) of
         true -> opened(Id, Opening, State);
         false -> not_wanted(Id, Opening, State)
     end;
-opening_result(_Error, #opening{alias = withdrawn}, State) ->
+opening_result({error, _}, #opening{alias = withdrawn}, State) ->
     State;
-opening_result(Error, #opening{alias = Alias}, State) ->
+opening_result({error, _} = Error, #opening{alias = Alias}, State) ->
     gentcp_delivery:tell(Alias, Error),
     State.
 

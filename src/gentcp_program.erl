@@ -38,6 +38,8 @@
 -spec start(non_neg_integer()) -> {ok, port(), program(), hello()} | {error, atom()}.
 start(Patience) ->
     Args = application:get_env(gentcp, port_args, []),
+    _ = gentcp_atoms:known(),
+    _ = gentcp_proto:secret(),
     try
         open_port({spawn_executable, path()},
                   [{packet, 4}, binary, use_stdio, exit_status, {args, Args},
