@@ -177,7 +177,7 @@ func (s *Socket) becomeHuskQuietly() {
 	if s.state == gone {
 		return // closed by a callback that has just been told
 	}
-	s.state = husk
+	s.setState(husk)
 	s.clearInput()
 	s.clearOutput()
 	s.partial = nil
@@ -201,7 +201,7 @@ func (s *Socket) finish(reason error, flush bool) {
 		return
 	}
 	wasConnected := s.state == connected
-	s.state = gone
+	s.setState(gone)
 	delete(s.st.sockets, s.id)
 	if s.listener != nil {
 		s.listener.end(s.st)
@@ -265,7 +265,7 @@ func (s *Socket) Shutdown(how int) error {
 			return nil
 		}
 	}
-	if err := unix.Shutdown(s.fd, how); err != nil {
+	if err := s.desc.shutdown(how); err != nil {
 		return err
 	}
 	if how != unix.SHUT_WR {

@@ -16,7 +16,7 @@ type listener struct {
 type acceptor struct {
 	done  Opened
 	hold  bool
-	timer timer
+	timer Timer
 }
 
 func (l *listener) waiting() int { return len(l.acceptors) }
@@ -28,6 +28,8 @@ type Start struct {
 	Backlog int
 	Netns   string
 	Fd      int // an open descriptor to use, or -1; it is closed if it cannot be used
+	// Attach, if not nil, is called for this socket after what an Attacher does.
+	Attach func(*Socket)
 }
 
 // Listen opens a listening socket. A nil address is only for descriptors that are bound.
@@ -36,11 +38,12 @@ func (st *Stack) Listen(f Family, addr *Addr, start Start) (*Socket, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.attach(Opening{Local: addr}, start.Attach)
 	if err := s.bindAndListen(addr, start.Backlog); err != nil {
 		s.discard()
 		return nil, err
 	}
-	s.state = listening
+	s.setState(listening)
 	s.listener = &listener{}
 	if err := s.register(); err != nil {
 		s.discard()
@@ -59,15 +62,14 @@ func (s *Socket) bindAndListen(addr *Addr, backlog int) error {
 		}
 	}
 	// The backlog crosses inet_drv's protocol as 16 bits.
-	return unix.Listen(s.fd, int(uint16(backlog)))
+	return s.desc.listen(int(uint16(backlog)))
 }
 
 func (s *Socket) bind(addr Addr) error {
-	sa, err := addr.sockaddr(s.family)
-	if err != nil {
+	if _, err := addr.sockaddr(s.family); err != nil {
 		return err
 	}
-	return unix.Bind(s.fd, sa)
+	return s.desc.bind(addr)
 }
 
 // open makes a socket with its options set, neither bound nor connected.
@@ -130,7 +132,7 @@ func (start Start) descriptor(f Family) (int, error) {
 
 // discard takes back a socket that nobody has heard of.
 func (s *Socket) discard() {
-	s.state = gone
+	s.setState(gone)
 	delete(s.st.sockets, s.id)
 	s.dropLoan()
 	s.release()
@@ -242,16 +244,17 @@ func (s *Socket) acceptOne() (*Socket, error) {
 	if s.st.full() {
 		return nil, unix.EMFILE
 	}
-	fd, err := acceptDescriptor(s.fd)
+	fd, err := s.desc.accept()
 	if err != nil {
 		return nil, err
 	}
 	conn := s.st.newSocket(fd, s.family)
-	conn.state = connected
+	conn.setState(connected)
 	if err := conn.register(); err != nil {
 		conn.discard()
 		return nil, err
 	}
+	conn.attach(Opening{Listener: s}, nil)
 	return conn, nil
 }
 
@@ -303,7 +306,7 @@ func (s *Socket) Return() {
 	}
 	s.from = nil
 	if to.state != listening {
-		resetOnClose(s.fd)
+		s.desc.resetOnClose()
 		s.end(nil)
 		return
 	}
@@ -320,7 +323,7 @@ func (l *listener) end(st *Stack) {
 		a.done.Opened(nil, ErrClosed)
 	}
 	for _, c := range returned {
-		resetOnClose(c.fd)
+		c.desc.resetOnClose()
 		c.end(nil)
 	}
 }
