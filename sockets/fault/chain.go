@@ -18,6 +18,7 @@ type Chain struct {
 	way    Direction
 	stages []*stage
 	ready  pieces // have passed all stages
+	cut    *End   // has passed all stages
 	offset int64  // of the next octet to enter
 	calls  int64  // of Push so far
 }
@@ -35,6 +36,9 @@ type mark struct {
 	End
 	by *stage // nil if it came with PushEnd
 }
+
+// silence says whether from the mark on the peer says nothing.
+func (m *mark) silence() bool { return m.Cut && m.How == Silent }
 
 // End is how a stream ends.
 type End struct {
@@ -65,15 +69,19 @@ func (c *Chain) PushEnd(now Instant, err error) {
 // nothing has come out by now.
 func (c *Chain) Front(now Instant) ([]byte, *End) {
 	c.advance(now)
-	for c.ready.len() > 0 && !c.line.silenced(now) {
+	for c.ready.len() > 0 {
 		p := c.ready.front()
-		if p.mark == nil {
+		switch {
+		case c.line.silencedFor(c, now):
+			return nil, nil
+		case p.mark == nil:
 			return p.octets, nil
-		}
-		if p.mark.by == nil || p.mark.How != Silent {
+		case !p.mark.silence():
 			return nil, &p.mark.End
+		case c.line.silencedBy(p.mark.by, now):
+			return nil, nil // what was before it has been heard
 		}
-		c.line.silence(c.ready.pop().mark.by)
+		c.ready.pop()
 	}
 	return nil, nil
 }
@@ -81,21 +89,22 @@ func (c *Chain) Front(now Instant) ([]byte, *End) {
 // Took takes n octets off the front. The end, once it is there, stays.
 func (c *Chain) Took(n int) { c.ready.took(n) }
 
-// Next is when there will be more to do than there is now. Not ok: only after another call.
+// Cut is the end by which a fault has ended the connection, once it has come out, whether or not there are
+// octets before it; nil if none has.
+func (c *Chain) Cut(now Instant) *End {
+	c.advance(now)
+	return c.cut
+}
+
+// Next is when more will come out than has by now. Not ok: only after another call.
 func (c *Chain) Next(now Instant) (at Instant, ok bool) {
 	c.advance(now)
-	at = never
+	at = c.line.silentUntil(now)
 	for _, st := range c.stages {
 		if st.held.len() > 0 {
 			at = min(at, st.held.front().at)
 		}
 		at = min(at, st.nextCut(now))
-	}
-	switch {
-	case c.line.silenced(now):
-		at = min(at, c.line.silentUntil)
-	case c.ready.len() > 0:
-		at = now
 	}
 	return at, at != never
 }
@@ -107,6 +116,15 @@ func (c *Chain) Held() int {
 		n += st.held.octets
 	}
 	return n
+}
+
+// Ready is how many octets have come out and not been taken.
+func (c *Chain) Ready(now Instant) int {
+	c.advance(now)
+	if c.line.silencedFor(c, now) {
+		return 0
+	}
+	return c.ready.octets
 }
 
 // Empty says whether neither octets nor an end are on their way.
@@ -146,10 +164,22 @@ func (c *Chain) advance(now Instant) {
 // enter gives a piece to stage i, or to whoever takes what is ready.
 func (c *Chain) enter(i int, p piece) {
 	if i == len(c.stages) {
-		c.ready.push(p)
+		c.arrive(p)
 		return
 	}
 	c.stages[i].receive(p)
+}
+
+// arrive puts a piece where it can be taken.
+func (c *Chain) arrive(p piece) {
+	c.ready.push(p)
+	switch {
+	case p.mark == nil || !p.mark.Cut:
+	case p.mark.silence():
+		c.line.silence(p.mark.by)
+	case c.cut == nil:
+		c.cut = &p.mark.End
+	}
 }
 
 // insert adds a stage at place i.
@@ -222,10 +252,13 @@ func (q *pieces) took(n int) {
 func (q *pieces) dropSilence(by *stage) {
 	kept := q.list[:q.head]
 	for _, p := range q.list[q.head:] {
-		if p.mark == nil || p.mark.by != by || p.mark.How != Silent {
+		if p.mark == nil || p.mark.by != by || !p.mark.silence() {
 			kept = append(kept, p)
 		}
 	}
 	clear(q.list[len(kept):])
 	q.list = kept
+	if q.len() == 0 {
+		*q = pieces{}
+	}
 }

@@ -69,6 +69,9 @@ func (w *wire) run(d time.Duration) (got []out, end *fault.End) {
 			return got, e
 		}
 		next, ok := w.line.In.Next(w.now)
+		if ok && next <= w.now {
+			panic("there is always more")
+		}
 		if !ok || next > last {
 			w.now = last
 			more, e := w.pull()

@@ -1,18 +1,19 @@
 package fault
 
+import "slices"
+
 // Line is the faults that one socket meets. A nil Line has none.
 type Line struct {
 	// In and Out are what its octets pass through, nil without a fault on the stream.
 	In, Out *Chain
 
-	set         *Set
-	socket      int64
-	met         map[key]*meeting
-	order       []key
-	calls       []callFault
-	names       uint16 // of calls with a fault, as bits
-	silent      *stage // has silenced the peer
-	silentUntil Instant
+	set    *Set
+	socket int64
+	met    map[key]*meeting
+	order  []key
+	calls  []callFault
+	names  uint16   // of calls with a fault, as bits
+	silent []*stage // have silenced the peer
 }
 
 // key names a fault.
@@ -111,6 +112,10 @@ func (l *Line) newMeeting(now Instant, k key, f *Facts, places map[Direction]int
 			return m
 		}
 	}
+	if cut, ok := fault.Action.(Cut); ok && cut.How == Silent {
+		l.chain(In, f) // both directions fall silent
+		l.chain(Out, f)
+	}
 	m.stages = make(map[Direction]*stage)
 	for _, way := range [...]Direction{In, Out} {
 		if fault.Way&way == 0 {
@@ -154,22 +159,56 @@ func (l *Line) leave(now Instant, k key) {
 	delete(l.met, k)
 }
 
-// silence: the peer has gone and says nothing.
-func (l *Line) silence(by *stage) { l.silent, l.silentUntil = by, by.until }
+// silence: the peer has gone, and says nothing.
+func (l *Line) silence(by *stage) { l.silent = append(l.silent, by) }
 
-// unsilence: the fault that has silenced the peer, if it is this one, is over.
+// unsilence: the fault that has silenced the peer, if it has, is over.
 func (l *Line) unsilence(by *stage) {
-	if l.silent == by {
-		l.silent = nil
-	}
+	l.silent = slices.DeleteFunc(l.silent, func(st *stage) bool { return st == by })
 }
 
-func (l *Line) silenced(now Instant) bool {
-	if l.silent != nil && now >= l.silentUntil {
-		l.silent = nil
+// silencedFor says whether nothing goes through a chain because the peer is silent. What has come out
+// of the chain before the peer fell silent still does.
+func (l *Line) silencedFor(c *Chain, now Instant) bool {
+	for _, st := range l.silent {
+		if st.chain != c && now < st.until {
+			return true
+		}
 	}
-	return l.silent != nil
+	return false
+}
+
+func (l *Line) silencedBy(by *stage, now Instant) bool {
+	return slices.Contains(l.silent, by) && now < by.until
+}
+
+// silentUntil is when there will be less silence, never if that does not come by itself.
+func (l *Line) silentUntil(now Instant) Instant {
+	at := never
+	for _, st := range l.silent {
+		if now < st.until {
+			at = min(at, st.until)
+		}
+	}
+	return at
 }
 
 // Silenced says whether the peer has gone and says nothing.
-func (l *Line) Silenced(now Instant) bool { return l != nil && l.silenced(now) }
+func (l *Line) Silenced(now Instant) bool {
+	return l != nil && slices.ContainsFunc(l.silent, func(st *stage) bool { return now < st.until })
+}
+
+// Streams says whether octets pass through a chain.
+func (l *Line) Streams() bool { return l != nil && (l.In != nil || l.Out != nil) }
+
+// Release says whether no chain has a fault or anything that is held: then there are none any longer.
+func (l *Line) Release() bool {
+	if l == nil {
+		return true
+	}
+	if !l.In.idle() || !l.Out.idle() {
+		return false
+	}
+	l.In, l.Out = nil, nil
+	return true
+}
