@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gentcp/gentcp/sockets/fault"
 )
 
 // listener is what a listening socket has beyond the others.
@@ -32,24 +34,56 @@ type Start struct {
 	Attach func(*Socket)
 }
 
-// Listen opens a listening socket. A nil address is only for descriptors that are bound.
+// Listen opens a listening socket. A nil address is only for descriptors that are bound. Faults on the call
+// are for ListenCall.
 func (st *Stack) Listen(f Family, addr *Addr, start Start) (*Socket, error) {
 	s, err := st.open(f, start)
 	if err != nil {
 		return nil, err
 	}
 	s.attach(Opening{Local: addr}, start.Attach)
-	if err := s.bindAndListen(addr, start.Backlog); err != nil {
+	if err := s.beginToListen(addr, start.Backlog); err != nil {
 		s.discard()
 		return nil, err
+	}
+	return s, nil
+}
+
+// ListenCall is Listen for a caller that waits: it may be told to by faults. It returns the socket that is being opened,
+// for CancelConnect, or nil if it could not be opened; done may have been answered already.
+func (st *Stack) ListenCall(f Family, addr *Addr, start Start, done Opened) *Socket {
+	s, err := st.open(f, start)
+	if err != nil {
+		done.Opened(nil, err)
+		return nil
+	}
+	s.dial = &dial{done: done}
+	s.attach(Opening{Local: addr}, start.Attach)
+	s.openWithFaults(fault.Listen, func() {
+		if err := s.beginToListen(addr, start.Backlog); err != nil {
+			s.connectDone(err)
+			return
+		}
+		s.dial = nil
+		done.Opened(s, nil)
+	})
+	if s.state == gone {
+		return nil
+	}
+	return s
+}
+
+func (s *Socket) beginToListen(addr *Addr, backlog int) error {
+	if err := s.bindAndListen(addr, backlog); err != nil {
+		return err
 	}
 	s.setState(listening)
 	s.listener = &listener{}
 	if err := s.register(); err != nil {
-		s.discard()
-		return nil, fmt.Errorf("watch a listener: %w", err)
+		return fmt.Errorf("watch a listener: %w", err)
 	}
-	return s, nil
+	s.meetFaults()
+	return nil
 }
 
 func (s *Socket) bindAndListen(addr *Addr, backlog int) error {

@@ -112,8 +112,9 @@ type Stack struct {
 	// Packets that are given out before they are asked for. See Lender.
 	lender    Lender
 	attacher  Attacher
-	ahead     int // octets that one socket may lend, 0 for none
-	lent      int // octets that are on loan from all sockets
+	faults    *stackFaults // nil until there are any
+	ahead     int          // octets that one socket may lend, 0 for none
+	lent      int          // octets that are on loan from all sockets
 	freeLoans []*loan
 	// parked sockets have more to read once the Stack is no longer paused.
 	parked []*Socket
