@@ -13,7 +13,7 @@ MODULES = . bench/runner
 in_each_module = @for module in $(MODULES); do (cd $$module && $(1)) || exit 1; done
 
 .NOTPARALLEL:
-.PHONY: build port install-tools demo shell test format vet lint cross-build \
+.PHONY: build port dist dist-test install-tools demo shell test format vet lint cross-build \
         go-test xref dialyzer docs ct ct-27 conformance \
         conformance-27 fuzz bench bench-quick clean
 
@@ -21,15 +21,16 @@ build: install-tools
 	@echo "building the port program and the application"
 	@QUIET=1 $(REBAR3) compile
 
-# Called by rebar3 too, before it compiles the application. Without cgo the
-# program is one static file, and runs on any Linux of its architecture.
+# Called by rebar3 too, before it compiles the application.
 port:
-	@command -v $(GO) >/dev/null || { \
-	    echo "gentcp's port program is written in Go, and there is no '$(GO)' on the PATH:" >&2; \
-	    echo "install the release that go.mod names (https://go.dev/doc/install)" >&2; \
-	    exit 1; }
-	@mkdir -p priv
-	@CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -o priv/gentcp_port ./cmd/gentcp_port
+	@GO=$(GO) scripts/port
+
+# The port program for all systems, for whoever has no Go.
+dist:
+	@GO=$(GO) scripts/dist
+
+dist-test:
+	@scripts/dist-test
 
 install-tools:
 	@scripts/install-tools
@@ -47,7 +48,7 @@ shell: build
 
 # All the steps below, one after the other, and a count of what passed.
 test:
-	@scripts/test format vet lint cross-build go-test xref dialyzer docs ct conformance
+	@scripts/test format vet lint cross-build go-test xref dialyzer docs ct conformance dist-test
 
 format:
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { \

@@ -9,10 +9,10 @@ const maxWindow = 256 << 10
 // openWindow tells how much can be sent without filling the kernel's buffer. The
 // kernel's figure includes its own overhead, so half of it counts.
 func (s *Socket) openWindow() {
-	if s.state != connected || s.held || s.strict {
+	if s.state != connected || s.held || s.strict || s.callsOnly {
 		return
 	}
-	size, err := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_SNDBUF)
+	size, err := s.desc.intOption(unix.SOL_SOCKET, unix.SO_SNDBUF)
 	if err != nil {
 		return
 	}
@@ -32,6 +32,15 @@ func (s *Socket) setWindow(window int) {
 // returnCredit gives back credit in batches, once the data is with the kernel.
 func (s *Socket) returnCredit() {
 	if s.uncredited*4 >= s.window && s.uncredited > 0 && s.out.empty() && len(s.corked) == 0 {
+		s.credit()
+	}
+}
+
+// SettleCredit gives back all credit that can be given back, so that a sender that has got none can tell
+// what is missing.
+func (s *Socket) SettleCredit() {
+	s.flushCork()
+	if s.uncredited > 0 && s.out.empty() {
 		s.credit()
 	}
 }

@@ -61,8 +61,8 @@ connect(Family, Module, Remote, Opts, Timeout) ->
         {ok, #connect_opts{ifaddr = Address, port = Port, fd = Fd, opts = SockOpts}} ->
             Local = local(Family, Address, Port, is_map(Remote)),
             Options = start_options(Fd) ++ gentcp_proto:options(SockOpts),
-            open(gentcp_credit:requested(SockOpts, active),
-                 {connect, Family, Remote, Local, Options, Timeout});
+            open(gentcp_credit:requested(SockOpts, {active, infinity}),
+                 {connect, Family, Remote, Local, Options, Timeout}, Timeout);
         {error, Reason} ->
             exit(Reason)
     end.
@@ -88,7 +88,7 @@ listen(Family, Module, Port0, Opts) ->
             Local = bound(Family, Address, Port, Fd),
             Options = [{backlog, backlog(Backlog)}
                        | start_options(Fd) ++ gentcp_proto:options(SockOpts)],
-            open(gentcp_credit:requested(SockOpts, active), {listen, Family, Local, Options});
+            open(gentcp_credit:requested(SockOpts, {active, infinity}), {listen, Family, Local, Options}, infinity);
         {error, Reason} ->
             exit(Reason)
     end.
@@ -113,16 +113,16 @@ backlog(N) when is_integer(N) -> N.
 -spec fdopen(family(), non_neg_integer(), [term()]) ->
           {ok, gentcp_port:socket()} | {error, atom()}.
 fdopen(Family, Fd, Opts) when is_integer(Fd), Fd >= 0 ->
-    open(gentcp_credit:requested(Opts, passive),
-         {fdopen, Family, Fd, gentcp_proto:options(Opts)}).
+    open(gentcp_credit:requested(Opts, {passive, infinity}),
+         {fdopen, Family, Fd, gentcp_proto:options(Opts)}, infinity).
 
 %% A router that has died under our hands took nothing with it; the next one
 %% serves as well.
-open(Activity, Command) ->
+open(Settings, Command, Limit) ->
     case gentcp_sup:router() of
         {ok, Router} ->
-            case gentcp_port:open(Router, Activity, Command) of
-                {error, noproc} -> open(Activity, Command);
+            case gentcp_call:open(Router, Settings, Command, Limit) of
+                {error, noproc} -> open(Settings, Command, Limit);
                 %% Bad options of the user have had their exit by now. What
                 %% is bad in the defaults of the node is an error in stock.
                 {error, {bad_option, _}} -> {error, einval};
