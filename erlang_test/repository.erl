@@ -11,8 +11,7 @@ file(Name) ->
 %% All files that match a pattern like `doc/*.md'.
 -spec files(string()) -> [file:filename()].
 files(Pattern) ->
-    Root = filename:dirname(filename:dirname(file("erlang_test/repository.erl"))),
-    filelib:wildcard(filename:join(Root, Pattern)).
+    filelib:wildcard(filename:join(filename:dirname(file("go.mod")), Pattern)).
 
 find(Name, Dir) ->
     File = filename:join(Dir, Name),
