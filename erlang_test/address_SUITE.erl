@@ -517,7 +517,7 @@ local_autobind(_Config) ->
     ok = gen_tcp:close(C),
     ok = gen_tcp:close(L).
 
-%% listen wants a path where it wants local, and no path where it does not; connect likewise.
+%% A local socket needs a path, and one of another family takes none.
 local_family_mismatches(_Config) ->
     Path = tcp_pairs:local_path(),
     {error, einval} = gen_tcp:listen(0, [local]),
