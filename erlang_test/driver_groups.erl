@@ -24,7 +24,9 @@ init(stock, Config) ->
 init(gentcp_shards, Config) ->
     _ = application:load(gentcp),
     ok = application:set_env(gentcp, shards, 2),
-    init(gentcp, Config);
+    Started = init(gentcp, Config),
+    2 = length(gentcp:port_info(all)),
+    Started;
 init(gentcp, Config) ->
     {ok, _} = application:ensure_all_started(gentcp),
     ok = gentcp:install(),
