@@ -70,7 +70,8 @@ func (d *Session) refuse(c *portproto.Command, err error) {
 	b := d.out.batch.Buf
 	var option *badOption
 	var wrong *badCommand
-	if errors.As(err, &option) || errors.As(err, &wrong) {
+	var fault *badFault
+	if errors.As(err, &option) || errors.As(err, &wrong) || errors.As(err, &fault) {
 		b = appendFailure(b, err)
 	} else {
 		b = portproto.AppendErrorText(b, sockets.PosixName(err), string(c.Name))

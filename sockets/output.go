@@ -143,6 +143,11 @@ func (s *Socket) SendPart(key int64, total int, data []byte, done Completer) {
 // Busy tells whether a call of send waits, so that others would have to wait behind it.
 func (s *Socket) Busy() bool { return s.blocked != nil }
 
+// Parted tells whether a part of a send has come, and the one that completes it has not.
+func (s *Socket) Parted(key int64) bool {
+	return s.partial != nil && s.partial.key == key || s.partSuspended(key)
+}
+
 // SendReady is answered when a send would not be suspended.
 func (s *Socket) SendReady(done Completer) {
 	if s.state != connected || s.blocked == nil && s.partial == nil && len(s.suspended) == 0 {
