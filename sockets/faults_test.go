@@ -585,12 +585,12 @@ func TestSendFaultsKeepTheWindowShut(t *testing.T) {
 		require.True(t, s.CallFaults(fault.Send))
 		require.False(t, s.CallFaults(fault.Recv))
 		require.Equal(t, fault.Outcome{Err: unix.EPIPE}, s.CallFault(fault.Send))
-		require.Zero(t, s.window)
+		require.Zero(t, s.out.window)
 	})
 	w.clear()
 	w.do(func() {
 		require.False(t, s.CallFaults(fault.Send))
-		require.NotZero(t, s.window)
+		require.NotZero(t, s.out.window)
 	})
 }
 
