@@ -29,7 +29,7 @@ func (d *Session) command(frame []byte) {
 		err = d.dispatch(c)
 	}
 	if err == errHeld {
-		d.hold(frame)
+		d.holdFrame(frame)
 	} else if err != nil {
 		d.refuse(c, err)
 	}
@@ -75,7 +75,8 @@ func (d *Session) refuse(c *portproto.Command, err error) {
 	b := d.out.batch.Buf
 	var option *badOption
 	var wrong *badCommand
-	if errors.As(err, &option) || errors.As(err, &wrong) {
+	var fault *badFault
+	if errors.As(err, &option) || errors.As(err, &wrong) || errors.As(err, &fault) {
 		b = appendFailure(b, err)
 	} else {
 		b = portproto.AppendErrorText(b, sockets.PosixName(err), string(c.Name))
@@ -130,6 +131,9 @@ func (d *Session) socket(c *portproto.Command, about subject) (*sockets.Socket, 
 		return nil, err
 	}
 	s, ok := d.stack.Get(sockets.ID(id))
+	if !ok && about == aSender {
+		s, ok = d.stack.Sending(sockets.ID(id))
+	}
 	switch {
 	case ok:
 		d.current = s

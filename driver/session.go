@@ -57,7 +57,9 @@ type Session struct {
 	current   *sockets.Socket   // that it is about
 	options   []sockets.Option  // of a setopts, used again
 	taken     int               // calls that have been taken on so far
-	err       error
+	// sends of all sockets that faults have wait
+	delayedSends int
+	err          error
 }
 
 // Run serves the commands of stdin until its end, which is no error.

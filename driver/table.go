@@ -29,6 +29,7 @@ const (
 	theSession subject = iota
 	aSocket            // the first argument is the Id of one that has not gone
 	anySocket          // the same, but one that has gone will do, and is nil
+	aSender            // the same, but one that has gone will do while it takes the parts of a send that has begun
 )
 
 // commands are all of them, as in PROTOCOL.md section 3.
@@ -36,14 +37,14 @@ var commands = []command{
 	{name: "hello", least: 1, most: 2, run: (*Session).cmdHello},
 
 	{name: "listen", least: 3, most: 3, mustCall: true, run: (*Session).cmdListen},
-	{name: "accept", least: 2, most: 3, about: aSocket, mustCall: true, run: (*Session).cmdAccept},
+	{name: "accept", least: 2, most: 4, about: aSocket, mustCall: true, run: (*Session).cmdAccept},
 	{name: "adopt", least: 1, most: 1, about: aSocket, run: (*Session).cmdAdopt},
 	{name: "return", least: 1, most: 1, about: aSocket, run: (*Session).cmdReturn},
 	{name: "connect", least: 5, most: 5, mustCall: true, run: (*Session).cmdConnect},
 	{name: "fdopen", least: 3, most: 3, mustCall: true, run: (*Session).cmdFdOpen},
 
 	{name: "send", least: 2, most: 2, about: aSocket, run: (*Session).cmdSend},
-	{name: "send_part", least: 4, most: 4, about: aSocket, run: (*Session).cmdSendPart},
+	{name: "send_part", least: 4, most: 4, about: aSender, run: (*Session).cmdSendPart},
 	{name: "ready", least: 1, most: 1, about: aSocket, mustCall: true, run: (*Session).cmdReady},
 	{name: "recv", least: 3, most: 4, about: aSocket, mustCall: true, asks: true, run: (*Session).cmdRecv},
 	{name: "unrecv", least: 2, most: 2, about: aSocket, asks: true, run: (*Session).cmdUnrecv},
@@ -64,6 +65,15 @@ var commands = []command{
 	{name: "info", least: 1, most: 1, about: aSocket, mustCall: true, asks: true, run: (*Session).cmdInfo},
 	{name: "sockets", mustCall: true, run: (*Session).cmdSockets},
 	{name: "controlling_process", least: 2, most: 2, about: aSocket, run: (*Session).cmdControllingProcess},
+
+	{name: "fault_rule", least: 3, most: 3, run: (*Session).cmdFaultRule},
+	{name: "fault_remove", least: 1, most: 1, run: (*Session).cmdFaultRemove},
+	{name: "fault_clear", run: (*Session).cmdFaultClear},
+	{name: "fault_seed", least: 1, most: 1, run: (*Session).cmdFaultSeed},
+	{name: "fault_rules", mustCall: true, run: (*Session).cmdFaultRules},
+	{name: "fault_info", mustCall: true, run: (*Session).cmdFaultInfo},
+	{name: "fault_log", most: 1, mustCall: true, run: (*Session).cmdFaultLog},
+	{name: "kin", least: 2, most: 2, about: aSocket, run: (*Session).cmdKin},
 
 	{name: "ping", mustCall: true, run: (*Session).cmdPing},
 	{name: "credit", least: 1, most: 1, run: (*Session).cmdCredit},

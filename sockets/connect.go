@@ -122,6 +122,9 @@ func (s *Socket) CancelConnect() bool {
 // FdOpen makes a socket of a connected descriptor. It is passive and in list mode, as
 // gen_tcp:fdopen/2 leaves it.
 func (st *Stack) FdOpen(f Family, start Start) (*Socket, error) {
+	if !start.adopts() {
+		return nil, unix.EBADF
+	}
 	passive := Option{Name: optActive, Active: Passive}
 	start.Options = append(start.Options[:len(start.Options):len(start.Options)], passive)
 	s, err := st.open(f, start)

@@ -18,14 +18,15 @@ func acceptDescriptor(fd int) (int, error) {
 }
 
 // socketInNamespace opens a socket in another network namespace. A namespace belongs to a
-// thread, so a thread of its own goes there and ends.
+// thread, so a thread of its own goes there and ends. What is no namespace, such as a pipe that
+// nobody writes to, is EINVAL and not waited for.
 func socketInNamespace(path string, f Family) (fd int, err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
 		var ns int
-		if ns, err = unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
+		if ns, err = unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0); err != nil {
 			err = fmt.Errorf("open network namespace %s: %w", path, err)
 			return
 		}

@@ -111,7 +111,7 @@ func (s *Socket) meetFaults() {
 	}
 	f := s.faults
 	f.line = line
-	if only := line.Calls(fault.Send); only != s.callsOnly && s.state != gone {
+	if only := line.Calls(fault.Send); only != s.out.callsOnly && s.state != gone {
 		s.CallsOnly(only)
 	}
 	switch {

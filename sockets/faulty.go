@@ -17,7 +17,7 @@ type faulty struct {
 	timer Timer
 	limit Timer // of the life after Close
 
-	ended    bool // the end of the input has been pushed
+	ended    bool // the end of the input has been pushed, or told where there is no chain for it
 	inFull   bool // there was more to read than the chain takes
 	blocked  bool // the kernel takes no more for now
 	waits    bool // a write has been told to wait for room
@@ -155,7 +155,9 @@ func (f *faulty) fill() {
 			buffer = make([]byte, faultyBuffer)
 			f.s.st.faults.buffer = buffer
 		}
-		n, drained, err := f.System.Read(buffer[:min(room, len(buffer))])
+		// Up to EAGAIN, whatever is said to be drained: the end of the stream may have come meanwhile, and
+		// nobody else looks for it.
+		n, _, err := f.System.Read(buffer[:min(room, len(buffer))])
 		switch {
 		case err == unix.EINTR:
 			continue
@@ -167,17 +169,14 @@ func (f *faulty) fill() {
 			return
 		}
 		l.In.Push(f.now(), buffer[:n])
-		if drained {
-			return
-		}
 	}
 }
 
 // discard takes what comes after the end of a connection out of the kernel: closing a descriptor with
 // unread octets would send a reset.
 func (f *faulty) discard() {
-	if f.how != fault.Finish || !f.cut {
-		return
+	if f.how != fault.Finish || !f.cut || !f.ended && !f.closing {
+		return // what came before the end can be read still
 	}
 	var b [4096]byte
 	for range 64 {
@@ -326,6 +325,7 @@ func (f *faulty) cutBy(how fault.How, by *fault.Chain) {
 			l.In.PushEnd(f.now(), nil)
 		}
 		f.cut, f.how = true, how
+		f.ended = f.ended || l.In != nil
 		switch {
 		case l.Out == nil || l.Out == by:
 			if !f.shutDone {
@@ -373,8 +373,8 @@ func (f *faulty) Shutdown(how int) error {
 // Close lets go of the descriptor once what is held has been delivered. A peer that is not to hear
 // anything does not hear of the close either.
 func (f *faulty) Close() {
-	f.discard()
 	f.closing = true
+	f.discard()
 	l := f.line()
 	silent := l.Silenced(f.now())
 	reset := !silent && f.resets()

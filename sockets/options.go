@@ -190,6 +190,9 @@ const (
 	BacklogOption = optBacklog
 	FdOption      = optFd
 	NetnsOption   = optNetns
+	FaultsOption  = optFaults
+
+	SendTimeoutOption = optSendTimeout
 )
 
 const (

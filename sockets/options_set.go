@@ -54,7 +54,7 @@ func (s *Socket) setOption(o *Option) error {
 		if fell && s.opening {
 			s.fell = true
 		} else if fell {
-			s.st.sink.Passive(s)
+			s.tellPassive()
 		}
 		if s.opts.active.armed() && s.state == husk {
 			s.armedAfterEnd()

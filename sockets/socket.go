@@ -57,20 +57,9 @@ type Socket struct {
 	asked      asked
 
 	// Output.
-	out        queue
-	corked     []byte // small sends that wait for each other
-	isCorked   bool
-	blocked    *blockedSender
-	suspended  []suspendedSend
-	partial    *partialSend
-	uncredited int
-	window     int
-	strict     bool // every send is to be a call: the end is near
-	callsOnly  bool // the same, as long as somebody wants it
+	out output
 
 	// The end. See finish.go.
-	shutdownPending  int // unix.SHUT_WR or SHUT_RDWR when the queue is empty, else 0
-	shutdownDone     bool
 	delayedCloseSend bool
 	delayedCloseRecv bool
 	delayedReset     bool
@@ -130,7 +119,7 @@ func (s *Socket) States() []string {
 	var states []string
 	switch s.state {
 	case connected:
-		if s.blocked != nil {
+		if s.out.blocked != nil {
 			states = append(states, "busy")
 		}
 		return append(states, "connected", "open")
@@ -243,6 +232,7 @@ func (s *Socket) release() {
 		return
 	}
 	s.canRead, s.canWrite = false, false
+	s.forgetParts()
 	if s.desc.attached != nil {
 		s.desc.letGo = true
 		s.desc.attached.Close() // which may hold it for what it has still to send
@@ -267,12 +257,15 @@ func (s *Socket) closeDescriptor() {
 
 // abandon closes all descriptors of the socket, and tells nobody.
 func (s *Socket) abandon() {
-	for _, seg := range s.out.segments {
-		if seg.file != nil {
-			_ = unix.Close(seg.file.fd)
+	if f := s.out.cutAtFile(); f != nil {
+		_ = unix.Close(f.fd)
+	}
+	for s.out.waiting.count > 0 {
+		if f := s.out.waiting.take().file; f != nil {
+			_ = unix.Close(f.fd)
 		}
 	}
-	s.out = queue{}
+	s.out = output{}
 	if s.desc.fd >= 0 {
 		s.closeDescriptor()
 	}

@@ -23,10 +23,11 @@ func (s *Socket) splice() bool {
 		s.opts.deliverPort || s.opts.capped {
 		return false
 	}
-	n := min(s.desc.available(), 2*readSize)
+	available := s.desc.available()
+	n := min(available, maxPiece)
 	taker, ok := s.st.sink.(Splicer)
 	if r := s.recv.r; r != nil && !s.opts.active.armed() {
-		if s.recv.want > n {
+		if s.recv.want > min(available, 2*readSize) {
 			return false
 		}
 		if s.recv.want > 0 {

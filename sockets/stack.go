@@ -90,10 +90,12 @@ type Stack struct {
 	sink Sink
 	poll *poller
 
-	slots   []watchSlot
-	free    []int32
-	sockets map[ID]*Socket
-	lastID  ID
+	slots     []watchSlot
+	free      []int32
+	sockets   map[ID]*Socket
+	ending    map[ID]*Socket // gone, and parts of a send are still to come
+	keptParts *partialSend   // for the next send in parts
+	lastID    ID
 
 	missed int // busy waits in a row that came to nothing, nor would have soon
 	timers timers
@@ -125,6 +127,7 @@ type Stack struct {
 	wake  wakeup
 	mu    sync.Mutex // guards what follows
 	posts []func()
+	begun bool // Run or Close has
 	ended bool // wake is closed
 }
 
@@ -142,7 +145,7 @@ func NewStack(cfg Config, sink Sink) (*Stack, error) {
 	}
 	st := &Stack{
 		cfg: cfg, sink: sink, poll: poll,
-		sockets: make(map[ID]*Socket),
+		sockets: make(map[ID]*Socket), ending: make(map[ID]*Socket),
 		scratch: make([]byte, readSize),
 	}
 	st.lender, _ = sink.(Lender)
@@ -162,6 +165,9 @@ func NewStack(cfg Config, sink Sink) (*Stack, error) {
 // Run serves the sockets until Stop is called, then closes all of them. Calls that
 // wait at that time are not answered.
 func (st *Stack) Run() error {
+	if !st.begin() {
+		return ErrClosed
+	}
 	defer st.closeAll()
 	for !st.stopped {
 		st.runPosts()
@@ -185,6 +191,25 @@ func (st *Stack) Run() error {
 		st.poll.tell(n, st.dispatch)
 	}
 	return nil
+}
+
+// Close ends a Stack from any goroutine: it has Run return, or, if that has not been called,
+// closes all sockets. Run says ErrClosed from then on.
+func (st *Stack) Close() {
+	if st.begin() {
+		st.closeAll()
+		return
+	}
+	st.Post(st.Stop)
+}
+
+// begin tells whether the caller is the first to run or to close the Stack.
+func (st *Stack) begin() bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	first := !st.begun
+	st.begun = true
+	return first
 }
 
 // Stop makes Run return after the present event.
@@ -285,7 +310,7 @@ func (st *Stack) FlushCorked() {
 	for i := 0; i < len(st.corked); i++ {
 		s := st.corked[i]
 		st.corked[i] = nil
-		s.isCorked = false
+		s.out.isCorked = false
 		st.guard(s, s.flushCork)
 	}
 	st.corked = st.corked[:0]

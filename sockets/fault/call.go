@@ -53,6 +53,20 @@ type Outcome struct {
 // Injected says whether there is anything but the call itself.
 func (o Outcome) Injected() bool { return o != Outcome{} }
 
+// anyCall has the bits of all calls.
+const anyCall = 1<<callCount - 1
+
+// calls are the calls that a fault may act on, as bits.
+func (f *Fault) calls() uint16 {
+	switch a := f.Action.(type) {
+	case Call:
+		return 1 << a.Name
+	case RecordCalls:
+		return anyCall
+	}
+	return 0
+}
+
 // callFault is a fault on calls, as one socket meets it.
 type callFault struct {
 	origin *origin
@@ -70,8 +84,8 @@ func (l *Line) Call(now Instant, name CallName, octets int64) Outcome {
 	for i := range l.calls {
 		c := &l.calls[i]
 		f := &c.origin.faults[c.index]
-		call := f.Action.(Call)
-		if call.Name != name {
+		call, injects := f.Action.(Call)
+		if injects && call.Name != name {
 			continue
 		}
 		o := occasion{now: now, since: c.origin.since, octets: octets, calls: -1, random: c.random, until: never, next: never}

@@ -33,14 +33,14 @@ type Fault struct {
 	When []Condition
 	// Way is the directions that an action on the stream acts on. Each counts on its own.
 	Way Direction
-	// Action is an action on the stream, or a Call.
+	// Action is an action on the stream, or on calls.
 	Action Action
 	// Term is the fault as its user wrote it: it stands so in the Log.
 	Term any
 }
 
-// Action is what a fault does: Latency, Bandwidth, Slice, Stall, Blackhole, Corrupt or Cut on a
-// stream, Call on calls.
+// Action is what a fault does: Latency, Bandwidth, Slice, Stall, Blackhole, Corrupt, Cut or Record on a
+// stream, Call or RecordCalls on calls.
 type Action interface {
 	// part makes what acts on the octets of one direction, nil for an action on calls.
 	part(r *random) part
@@ -56,6 +56,9 @@ type part interface {
 
 // OnCall says whether the fault is one of calls.
 func (f Fault) OnCall() bool {
-	_, ok := f.Action.(Call)
-	return ok
+	switch f.Action.(type) {
+	case Call, RecordCalls:
+		return true
+	}
+	return false
 }

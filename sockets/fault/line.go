@@ -93,7 +93,7 @@ func (l *Line) meet(now Instant, f *Facts, origins []*origin) {
 		}
 		if m.call != nil {
 			l.calls = append(l.calls, *m.call)
-			l.names |= 1 << k.origin.faults[k.index].Action.(Call).Name
+			l.names |= k.origin.faults[k.index].calls()
 		}
 	}
 }
@@ -131,7 +131,7 @@ func (l *Line) newMeeting(now Instant, k key, f *Facts, places map[Direction]int
 }
 
 func (l *Line) random(k key, way Direction) *random {
-	return newRandom(l.set.seed, uint64(k.origin.rule), uint64(l.socket-l.set.base), uint64(k.index), uint64(way))
+	return newRandom(l.set.seed, k.origin.number, uint64(l.socket-l.set.base), uint64(k.index), uint64(way))
 }
 
 // chain is the chain of a direction.

@@ -9,6 +9,7 @@ type Entry struct {
 	Call   CallName
 	Way    Direction
 	Offset int64
+	Size   int // of what was recorded, see Record
 	Fault  Fault
 	Rule   int64 // 0: it is the socket's own
 }

@@ -122,3 +122,29 @@ func (a AnyOf) Selects(f *Facts) bool {
 }
 
 func (n NoneOf) Selects(f *Facts) bool { return !AnyOf(n).Selects(f) }
+
+// NthSocket selects the Nth socket, in the order in which they are opened, that a selector selects.
+type NthSocket struct {
+	N        int64
+	Selector Selector
+	seen     map[int64]struct{}
+	chosen   int64
+}
+
+// Selects counts the socket if it has not been counted.
+func (n *NthSocket) Selects(f *Facts) bool {
+	if n.chosen != 0 {
+		return f.Socket == n.chosen
+	}
+	if _, seen := n.seen[f.Socket]; seen || !n.Selector.Selects(f) {
+		return false
+	}
+	if n.seen == nil {
+		n.seen = make(map[int64]struct{})
+	}
+	n.seen[f.Socket] = struct{}{}
+	if int64(len(n.seen)) == n.N {
+		n.chosen, n.seen = f.Socket, nil
+	}
+	return n.chosen != 0
+}

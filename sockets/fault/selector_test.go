@@ -57,3 +57,13 @@ func TestSelectors(t *testing.T) {
 		assert.Equal(t, test.second, test.selector.Selects(&local), "%T %v", test.selector, test.selector)
 	}
 }
+
+func TestTheNthSocketThatIsSelected(t *testing.T) {
+	second := &fault.NthSocket{N: 2, Selector: fault.Family("inet")}
+	for round := range 2 {
+		for i, family := range []string{"local", "inet", "inet6", "inet", "inet"} {
+			selected := second.Selects(&fault.Facts{Socket: int64(i + 1), Family: family})
+			assert.Equal(t, i == 3, selected, "round %d, socket %d", round, i+1)
+		}
+	}
+}

@@ -6,7 +6,8 @@ import "slices"
 type Set struct {
 	Log   Log
 	seed  uint64
-	base  int64 // sockets count from here, see Reseed
+	added uint64 // rules since the seed was set
+	base  int64  // sockets count from here, see Reseed
 	rules []*origin
 }
 
@@ -23,6 +24,7 @@ type Rule struct {
 // origin is where faults come from: a rule, or an option of a socket.
 type origin struct {
 	rule     int64
+	number   uint64 // how many rules there were since the seed was set, for generators
 	selector Selector
 	faults   []Fault
 	tallies  [][]tally // of each fault's conditions
@@ -45,14 +47,15 @@ func NewSet(seed uint64) *Set { return &Set{seed: seed} }
 func (s *Set) Seed() uint64 { return s.seed }
 
 // Reseed sets the seed for faults that sockets meet from now on. latest is the number of the latest
-// socket: those after it make the same choices each time.
-func (s *Set) Reseed(seed uint64, latest int64) { s.seed, s.base = seed, latest }
+// socket: those after it, under rules that are added after it, make the same choices each time.
+func (s *Set) Reseed(seed uint64, latest int64) { s.seed, s.base, s.added = seed, latest, 0 }
 
 // Add adds a rule, or replaces the one with its ID. Who adds, removes or clears lets each Line meet the
 // facts again.
 func (s *Set) Add(now Instant, r Rule) {
 	o := newOrigin(r.Faults, now)
-	o.rule, o.selector, o.term = r.ID, r.Selector, r.Term
+	s.added++
+	o.rule, o.number, o.selector, o.term = r.ID, s.added, r.Selector, r.Term
 	i, found := s.find(r.ID)
 	if found {
 		s.rules[i] = o

@@ -102,3 +102,20 @@ func TestTheLogIsBounded(t *testing.T) {
 	assert.Empty(t, w.set.Log.Entries())
 	assert.Zero(t, w.set.Log.Injected())
 }
+
+func TestRecordsChangeNothing(t *testing.T) {
+	w := newWire(t, both(fault.Record{}), fault.Fault{Action: fault.RecordCalls{}})
+	w.push("abc")
+	w.push("de")
+	got, _ := w.pull()
+	assert.Equal(t, "abcde", joined(got))
+	for _, name := range []fault.CallName{fault.Listen, fault.Connect, fault.Accept, fault.Send, fault.Recv, fault.Close} {
+		assert.True(t, w.line.Calls(name))
+		assert.False(t, w.line.Call(0, name, 0).Injected())
+	}
+	entries := w.set.Log.Entries()
+	assert.Len(t, entries, 8)
+	assert.Equal(t, int64(3), entries[1].Offset)
+	assert.Equal(t, 2, entries[1].Size)
+	assert.Equal(t, fault.Close, entries[7].Call)
+}

@@ -146,7 +146,11 @@ func (st *stage) note(at Instant) {
 	}
 	st.logged = true
 	line := st.chain.line
-	line.set.Log.add(Entry{
+	e := Entry{
 		At: at, Socket: line.socket, Way: st.chain.way, Offset: st.start + st.offset, Fault: *st.fault(), Rule: st.origin.rule,
-	})
+	}
+	if r, ok := st.part.(*record); ok {
+		e.Size = r.size
+	}
+	line.set.Log.add(e)
 }
