@@ -125,6 +125,9 @@ func (d *Session) socket(c *portproto.Command, about subject) (*sockets.Socket, 
 		return nil, err
 	}
 	s, ok := d.stack.Get(sockets.ID(id))
+	if !ok && about == aSender {
+		s, ok = d.stack.Sending(sockets.ID(id))
+	}
 	switch {
 	case ok:
 		d.current = s

@@ -19,14 +19,15 @@ type Splicer interface {
 // splice delivers a raw packet without reading it, if it is long enough, the last one was, and
 // its taker can do that.
 func (s *Socket) splice() bool {
-	if !s.bulk || s.shared || s.st.cfg.Copy || s.framer.Mode != packet.Raw || len(s.in) > 0 || !s.opts.binary || s.opts.header > 0 ||
+	if !s.bulk || s.shared || s.st.cfg.Copy || !s.desc.moves() || s.framer.Mode != packet.Raw || len(s.in) > 0 || !s.opts.binary || s.opts.header > 0 ||
 		s.opts.deliverPort || s.opts.capped {
 		return false
 	}
-	n := min(s.available(), 2*readSize)
+	available := s.desc.available()
+	n := min(available, maxPiece)
 	taker, ok := s.st.sink.(Splicer)
 	if r := s.recv.r; r != nil && !s.opts.active.armed() {
-		if s.recv.want > n {
+		if s.recv.want > min(available, 2*readSize) {
 			return false
 		}
 		if s.recv.want > 0 {
@@ -61,7 +62,7 @@ func (s *Socket) ReadInput(b []byte, n int) []byte {
 	for n > 0 {
 		at := len(b)
 		b = append(b, make([]byte, n)...)
-		got, err := unix.Read(s.fd, b[at:])
+		got, _, err := s.desc.read(b[at:])
 		if err == unix.EINTR {
 			b = b[:at]
 			continue

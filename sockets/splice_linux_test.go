@@ -44,12 +44,6 @@ func (p *pipeTaker) Splice(s *Socket, n int) bool {
 	return true
 }
 
-func newPipe(t testing.TB) (fds [2]int) {
-	require.NoError(t, unix.Pipe2(fds[:], unix.O_NONBLOCK))
-	t.Cleanup(func() { _ = unix.Close(fds[0]); _ = unix.Close(fds[1]) })
-	return fds
-}
-
 func TestLongChunksAreSpliced(t *testing.T) {
 	overTCP(t, func(t *testing.T, w *world, f Family) {
 		s, peer := w.withPeer(f, passive, opt("mode", 1), opt("recbuf", 1<<20))
@@ -117,7 +111,7 @@ func TestInputThatIsLost(t *testing.T) {
 		write(t, peer, data)
 		w.arrived(s, n)
 		p := &pipeTaker{answer: w.answer(), fds: newPipe(t), before: func(s *Socket) {
-			got, err := unix.Read(s.fd, make([]byte, lost))
+			got, err := unix.Read(s.desc.fd, make([]byte, lost))
 			require.NoError(t, err)
 			require.Equal(t, lost, got)
 		}}
