@@ -170,8 +170,7 @@ func (w *messageWriter) written(n int, err error) {
 	default:
 		// The node is gone, or has closed the port.
 		w.ended = true
-		w.d.in.ended = true
-		w.d.stack.Stop()
+		w.d.deserted()
 	}
 }
 
@@ -183,7 +182,7 @@ func (w *messageWriter) credit(n int) {
 
 // pace stops the reading of sockets while the node is behind.
 func (w *messageWriter) pace() {
-	if w.backlog.octets+len(w.batch.Buf) > pauseAbove || w.window > 0 && w.unsent > w.window {
+	if w.ended || w.backlog.octets+len(w.batch.Buf) > pauseAbove || w.window > 0 && w.unsent > w.window {
 		w.d.stack.Pause()
 	} else {
 		w.d.stack.Resume()

@@ -67,6 +67,7 @@ type Socket struct {
 	delayedReset     bool
 	closers          []*closer
 	crashed          bool
+	drains           bool // Drain waits for it
 
 	listener *listener
 	dial     *dial
@@ -251,6 +252,7 @@ func (s *Socket) closeDescriptor() {
 		}
 	}
 	s.desc.close()
+	s.hasDrained()
 }
 
 // abandon closes all descriptors of the socket, and tells nobody.
