@@ -77,6 +77,7 @@ var commands = []command{
 
 	{name: "ping", mustCall: true, run: (*Session).cmdPing},
 	{name: "credit", least: 1, most: 1, run: (*Session).cmdCredit},
+	{name: "goodbye", run: (*Session).cmdGoodbye},
 	{name: "cancel", least: 1, most: 1, run: (*Session).cmdCancel},
 }
 

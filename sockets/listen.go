@@ -129,7 +129,7 @@ func (st *Stack) open(f Family, start Start) (*Socket, error) {
 		}
 	}
 	s := st.newSocket(fd, f)
-	s.state, s.opening = connecting, true
+	s.state, s.opening, s.shared = connecting, true, start.adopts()
 	if err := s.SetOptions(start.Options); err != nil {
 		s.discard()
 		return nil, err

@@ -52,6 +52,8 @@ type Socket struct {
 	held       bool    // accepted and not adopted
 	from       *Socket // the listener of a held connection
 	bulk       bool    // the last read has brought a lot
+	shared     bool    // another process has the descriptor, too: what is there may be read by that
+	inputLost  bool    // input that was promised to somebody could not be read
 	needed     int     // octets that complete the packet at the front of in, if known
 	loan       *loan   // packets at the front of in that the sink has ahead of time, see Lender
 	asked      asked
@@ -65,6 +67,7 @@ type Socket struct {
 	delayedReset     bool
 	closers          []*closer
 	crashed          bool
+	drains           bool // Drain waits for it
 
 	listener *listener
 	dial     *dial
@@ -253,6 +256,7 @@ func (s *Socket) closeDescriptor() {
 		}
 	}
 	s.desc.close()
+	s.hasDrained()
 }
 
 // abandon closes all descriptors of the socket, and tells nobody.

@@ -123,6 +123,7 @@ type Stack struct {
 
 	beforeWait func()
 	stopped    bool
+	draining   int // sockets that Drain waits for
 
 	wake  wakeup
 	mu    sync.Mutex // guards what follows
@@ -260,6 +261,9 @@ func (st *Stack) WatchWrite(fd int, f func()) error {
 	_, err := st.watch(fd, watchFunc(f), edges)
 	return err
 }
+
+// Unwatch ends the watch of a descriptor that stays open.
+func (st *Stack) Unwatch(fd int) { st.poll.remove(fd) }
 
 type watchFunc func()
 
