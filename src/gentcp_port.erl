@@ -270,7 +270,7 @@ frame(Frame, State) ->
 %% is in the hands of somebody else. Its sockets end as if it had ended.
 -spec lies(term(), binary(), #state{}) -> no_return().
 lies(What, Frame, #state{program = Program} = State) ->
-    ?LOG_ERROR("gentcp: port program ~b breaks the protocol (~tP) and is killed: ~tP",
+    ?LOG_ERROR("gentcp: port program ~b breaks the protocol (~0tP) and is killed: ~0tP",
                [gentcp_program:os_pid(Program), What, 10, Frame, 20]),
     stop({shutdown, {port_program, eproto}}, farewell(State)).
 
@@ -333,7 +333,7 @@ message({gone, Id, Reason}, _Size, State) ->
 message({reply, ping, _Pong}, _Size, State) ->
     State;
 message({error, Reason}, _Size, State) ->
-    ?LOG_WARNING("gentcp: the port program refused a command: ~tp", [Reason]),
+    ?LOG_WARNING("gentcp: the port program refused a command: ~0tp", [Reason]),
     State;
 message(_Unknown, _Size, _State) ->
     throw({lie, unknown_message}).
