@@ -21,7 +21,7 @@
 -export([start_link/1, init/2]).
 
 %% For callers.
--export([lookup/1, open/3, ask/2]).
+-export([lookup/1, is_orphan/2, open/3, ask/2]).
 
 %% For sys.
 -export([system_continue/3, system_terminate/4, system_code_change/4,
@@ -102,7 +102,7 @@ init(Shard, Name) ->
 start_program(Shard, Name) ->
     case gentcp_program:open() of
         {ok, Port, Program} ->
-            Heir = gentcp_heir:start(key(Port), Port, Program),
+            Heir = gentcp_heir:start([key(Port), owners(Port)], Port, Program),
             gentcp_shard:opened(Shard, {Heir, Port, Program}),
             case gentcp_program:hello(Port, Shard, ?HELLO_TIMEOUT) of
                 {ok, Hello} ->
@@ -111,6 +111,7 @@ start_program(Shard, Name) ->
                     State = new(Shard, Name, Port, Program, Heir, Hello),
                     persistent_term:put(key(Port),
                                         {self(), State#state.credit, State#state.loans}),
+                    persistent_term:put(owners(Port), State#state.legacy),
                     {ok, State};
                 Error ->
                     Error
@@ -152,6 +153,9 @@ new(Parent, Name, Port, Program, Heir, Hello) ->
 key(Port) ->
     {?MODULE, Port}.
 
+owners(Port) ->
+    {gentcp_heir, Port}.
+
 %%
 %% For callers
 %%
@@ -161,6 +165,20 @@ key(Port) ->
 -spec lookup(port()) -> {pid(), gentcp_credit:array(), gentcp_ahead:loans()} | closed.
 lookup(Port) ->
     persistent_term:get(key(Port), closed).
+
+%% @doc Whether the owner of a socket is dead, and the port program may not have heard of it. Who
+%% has seen the death finds no open socket any more.
+-spec is_orphan(port(), gentcp_proto:id()) -> boolean().
+is_orphan(Port, Id) ->
+    case persistent_term:get(owners(Port), closed) of
+        closed ->
+            false;
+        Owners ->
+            case gentcp_heir:owner(Owners, Id) of
+                none -> false;
+                Owner -> not is_process_alive(Owner)
+            end
+    end.
 
 %% @doc Opens a socket for the calling process. `Activity' is what the options
 %% say of its active mode; an accepted socket takes that of its listener.
@@ -667,6 +685,7 @@ is_goodbye(Frame) ->
 farewell(#state{port = Port, registry = Registry, credit = Credit} = State) ->
     true = unregister(State#state.name),
     _ = persistent_term:erase(key(Port)),
+    _ = persistent_term:erase(owners(Port)),
     Sockets = gentcp_registry:sockets(Registry),
     Activities = [gentcp_credit:activity(Credit, Slot, Id) || #socket{id = Id, slot = Slot} <- Sockets],
     lists:foreach(fun(#socket{slot = Slot}) -> gentcp_credit:close(Credit, Slot) end, Sockets),
