@@ -10,11 +10,7 @@ import (
 )
 
 // cmdSend is {send, Id, Bytes}.
-func (d *Session) cmdSend(c *portproto.Command) error {
-	s, err := d.socket(c)
-	if err != nil {
-		return err
-	}
+func (d *Session) cmdSend(c *portproto.Command, s *sockets.Socket) error {
 	data, err := iodata(&c.Args)
 	switch {
 	case err != nil:
@@ -23,6 +19,7 @@ func (d *Session) cmdSend(c *portproto.Command) error {
 		s.Send(data)
 		return nil
 	}
+	s.SettleCredit()
 	k := d.newCall(c)
 	k.wait(s, cancelSend)
 	s.SendCall(data, k)
@@ -51,18 +48,22 @@ func (d *Session) cmdSendPart(c *portproto.Command, s *sockets.Socket) error {
 	return nil
 }
 
-// cmdRecv is {recv, Id, Length, Timeout}.
+// cmdRecv is {recv, Id, Length, Timeout} or {recv, Id, Length, Timeout, Told}.
 func (d *Session) cmdRecv(c *portproto.Command, s *sockets.Socket) error {
 	n := c.Args.Uint()
 	ms, err := timeout(&c.Args)
+	wait := false
+	if err == nil && c.Arity == 5 {
+		wait, err = d.mayOvertake(c, s)
+	}
 	if err == nil {
 		err = c.Args.Finish()
 	}
-	if err == nil {
-		err = d.mustCall(c)
-	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case wait:
+		return errHeld
 	}
 	k := d.newCall(c)
 	k.wait(s, cancelRecv)
@@ -82,13 +83,84 @@ func (d *Session) cmdSendFile(c *portproto.Command, s *sockets.Socket) error {
 	if offset < 0 || length < 0 {
 		return unix.EINVAL
 	}
-	if err := d.mustCall(c); err != nil {
-		return err
-	}
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return err
 	}
 	s.SendFile(fd, offset, length, d.newCall(c))
+	return nil
+}
+
+// cmdReady is {ready, Id}.
+func (d *Session) cmdReady(c *portproto.Command, s *sockets.Socket) error {
+	k := d.newCall(c)
+	k.wait(s, cancelSend)
+	s.SendReady(k)
+	return nil
+}
+
+// cmdUnrecv is {unrecv, Id, Bytes}.
+func (d *Session) cmdUnrecv(c *portproto.Command, s *sockets.Socket) error {
+	data := c.Args.AppendIOData(nil)
+	if err := c.Args.Finish(); err != nil {
+		return bad("the data of unrecv: %v", err)
+	}
+	return s.Unrecv(data)
+}
+
+// cmdUnread is {unread, Id, Packet}.
+func (d *Session) cmdUnread(c *portproto.Command, s *sockets.Socket) error {
+	data := c.Args.AppendIOData(nil)
+	if err := c.Args.Finish(); err != nil {
+		return bad("the packet of unread: %v", err)
+	}
+	d.userOf(s).answers.unread()
+	return s.Unread(data)
+}
+
+// cmdSendFilePart is {sendfile_part, Id, Bytes}.
+func (d *Session) cmdSendFilePart(c *portproto.Command, s *sockets.Socket) error {
+	data, err := iodata(&c.Args)
+	if err != nil {
+		return err
+	}
+	if !c.Called {
+		s.SendFileOctets(data, quiet{})
+		return nil
+	}
+	k := d.newCall(c)
+	k.wait(s, cancelSend)
+	s.SendFileOctets(data, k)
+	return nil
+}
+
+// cmdShutdown is {shutdown, Id, How}.
+func (d *Session) cmdShutdown(c *portproto.Command, s *sockets.Socket) error {
+	var how int
+	switch string(c.Args.Atom()) {
+	case "read":
+		how = unix.SHUT_RD
+	case "write":
+		how = unix.SHUT_WR
+	case "read_write":
+		how = unix.SHUT_RDWR
+	default:
+		return bad("shutdown takes read, write or read_write")
+	}
+	if err := c.Args.Finish(); err != nil {
+		return err
+	}
+	return s.Shutdown(how)
+}
+
+// cmdClose is {close, Id}. For a socket that has gone there is nothing left to do.
+func (d *Session) cmdClose(c *portproto.Command, s *sockets.Socket) error {
+	switch {
+	case s == nil:
+	case !c.Called:
+		s.CloseNow()
+	default:
+		s.Close(d.newCall(c))
+	}
 	return nil
 }

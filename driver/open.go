@@ -50,16 +50,13 @@ func (d *Session) takeDescriptor(n int64) (int, error) {
 }
 
 // cmdListen is {listen, Family, Address, Options}.
-func (d *Session) cmdListen(c *portproto.Command) error {
+func (d *Session) cmdListen(c *portproto.Command, _ *sockets.Socket) error {
 	f, err := readFamily(&c.Args)
 	if err != nil {
 		return err
 	}
 	addr, bound, err := readAddress(&c.Args, f)
 	if err != nil {
-		return err
-	}
-	if err := d.mustCall(c); err != nil {
 		return err
 	}
 	start, err := d.start(&c.Args, sockets.ForListen)
@@ -76,7 +73,7 @@ func (d *Session) cmdListen(c *portproto.Command) error {
 }
 
 // cmdConnect is {connect, Family, Remote, Local, Options, Timeout}.
-func (d *Session) cmdConnect(c *portproto.Command) error {
+func (d *Session) cmdConnect(c *portproto.Command, _ *sockets.Socket) error {
 	f, err := readFamily(&c.Args)
 	if err != nil {
 		return err
@@ -96,9 +93,6 @@ func (d *Session) cmdConnect(c *portproto.Command) error {
 	ms, err := timeout(&c.Args)
 	if err == nil {
 		err = c.Args.Finish()
-	}
-	if err == nil {
-		err = d.mustCall(c)
 	}
 	if err != nil {
 		return err
@@ -123,15 +117,12 @@ func (d *Session) cmdConnect(c *portproto.Command) error {
 func cancelConnect(k *call) bool { return k.socket.CancelConnect() }
 
 // cmdFdOpen is {fdopen, Family, Fd, Options}.
-func (d *Session) cmdFdOpen(c *portproto.Command) error {
+func (d *Session) cmdFdOpen(c *portproto.Command, _ *sockets.Socket) error {
 	f, err := readFamily(&c.Args)
 	if err != nil {
 		return err
 	}
 	n := c.Args.Uint()
-	if err := d.mustCall(c); err != nil {
-		return err
-	}
 	start, err := d.start(&c.Args, sockets.ForSet)
 	if err != nil {
 		return err
@@ -157,9 +148,6 @@ func (d *Session) cmdAccept(c *portproto.Command, s *sockets.Socket) error {
 	if err := c.Args.Finish(); err != nil {
 		return err
 	}
-	if err := d.mustCall(c); err != nil {
-		return err
-	}
 	k := d.newCall(c)
 	k.wait(s, cancelAccept)
 	s.Accept(ms, hold, k)
@@ -167,3 +155,15 @@ func (d *Session) cmdAccept(c *portproto.Command, s *sockets.Socket) error {
 }
 
 func cancelAccept(k *call) bool { return k.socket.CancelAccept(k) }
+
+// cmdAdopt is {adopt, Id}.
+func (d *Session) cmdAdopt(_ *portproto.Command, s *sockets.Socket) error {
+	s.Adopt()
+	return nil
+}
+
+// cmdReturn is {return, Id}.
+func (d *Session) cmdReturn(_ *portproto.Command, s *sockets.Socket) error {
+	s.Return()
+	return nil
+}

@@ -46,12 +46,17 @@ type Session struct {
 	otp        int
 	nodePID    int
 
+	turn    turn                    // of the present command
+	unsure  map[sockets.ID]*answers // sockets with commands that wait for news of answers
+	resumed *sockets.Socket         // of which there is news
+
 	lastID    sockets.ID // the latest socket that the node has heard of
 	waiting   *call      // calls that are not answered yet, newest first
 	freeCalls *call
-	current   *sockets.Socket  // that the present command is about
-	options   []sockets.Option // of a setopts, used again
-	taken     int              // calls that have been taken on so far
+	present   portproto.Command // that is being carried out; here it costs no allocation
+	current   *sockets.Socket   // that it is about
+	options   []sockets.Option  // of a setopts, used again
+	taken     int               // calls that have been taken on so far
 	err       error
 }
 

@@ -32,6 +32,7 @@ func (s *Socket) Recv(length int, timeout int64, r Receiver) {
 		r.Received(s, packet.Packet{}, err)
 		return
 	}
+	s.reclaim()
 	s.recv.serial++
 	serial := s.recv.serial
 	s.recv.r, s.recv.want = r, length
@@ -99,6 +100,7 @@ func (s *Socket) Unrecv(data []byte) error {
 	case s.state != connected:
 		return unix.ENOTCONN
 	}
+	s.reclaim()
 	joined := make([]byte, 0, len(data)+len(s.in))
 	s.in, s.borrowed, s.room = append(append(joined, data...), s.in...), false, nil
 	s.restartInput()

@@ -1410,3 +1410,26 @@ func TestLoansLoseNothing(t *testing.T) {
 		})
 	})
 }
+
+// What reads the input, or changes how it is read, ends a loan by itself: nothing of it was taken.
+func TestOperationsEndALoanUnasked(t *testing.T) {
+	for name, operation := range map[string]func(s *Socket) (want string){
+		"Recv":       func(s *Socket) string { return "b" },
+		"Unrecv":     func(s *Socket) string { _ = s.Unrecv([]byte("\x01u")); return "u" },
+		"Unread":     func(s *Socket) string { _ = s.Unread([]byte("v")); return "v" },
+		"SetOptions": func(s *Socket) string { _ = s.SetOptions([]Option{mode(packet.Raw)}); return "\x01b\x01c" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			overLending(t, 1000, func(t *testing.T, w *lending, f Family) {
+				s := w.lent(f, "bc")
+				w.do(func() {
+					want := operation(s)
+					var r taker
+					s.Recv(0, 0, &r)
+					assert.NoError(t, r.err)
+					assert.Equal(t, want, r.got)
+				})
+			})
+		})
+	}
+}

@@ -14,6 +14,7 @@ func (s *Socket) SetOptions(opts []Option) error {
 	if s.state == gone {
 		return ErrClosed
 	}
+	s.reclaim()
 	was, wasMode := s.opts.active.mode, s.framer.Mode
 	for i := len(opts) - 1; i >= 0; i-- {
 		if err := s.setOption(&opts[i]); err != nil {
