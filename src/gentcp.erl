@@ -404,14 +404,14 @@ info(?SOCKET(_, Id, _) = S) ->
           {ok, {inet:ip_address(), inet:port_number()} | inet:returned_non_ip_address()}
         | {error, atom()}.
 peername(?SOCKET(Port, Id, _)) ->
-    einval_if_closed(call(Port, {peername, Id})).
+    einval_if_closed(call_owned(Port, Id, {peername, Id})).
 
 %% @doc As `inet:sockname/1'.
 -spec sockname(socket()) ->
           {ok, {inet:ip_address(), inet:port_number()} | inet:returned_non_ip_address()}
         | {error, atom()}.
 sockname(?SOCKET(Port, Id, _)) ->
-    einval_if_closed(call(Port, {sockname, Id})).
+    einval_if_closed(call_owned(Port, Id, {sockname, Id})).
 
 %% @doc As `inet:peernames/1'.
 -spec peernames(socket()) -> {ok, [term()]} | {error, atom()}.
@@ -537,10 +537,22 @@ port_info(all) ->
 
 %% A call that asks for the input of the socket, or changes how it is read, ends the
 %% loan of packets.
-ask_input(?SOCKET(Port, _, _) = S, Command) ->
+ask_input(?SOCKET(Port, Id, _) = S, Command) ->
     case gentcp_port:lookup(Port) of
-        {_, _, _} = Shared -> gentcp_call:ask_input(S, Shared, Command, infinity);
-        closed -> {error, closed}
+        {_, _, _} = Shared ->
+            case gentcp_port:is_orphan(Port, Id) of
+                true -> {error, closed};
+                false -> gentcp_call:ask_input(S, Shared, Command, infinity)
+            end;
+        closed ->
+            {error, closed}
+    end.
+
+%% A question about a socket, which is closed once its owner is dead.
+call_owned(Port, Id, Command) ->
+    case gentcp_port:is_orphan(Port, Id) of
+        true -> {error, closed};
+        false -> call(Port, Command)
     end.
 
 call(Port, Command) ->

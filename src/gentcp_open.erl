@@ -116,13 +116,20 @@ fdopen(Family, Fd, Opts) when is_integer(Fd), Fd >= 0 ->
     open(gentcp_credit:requested(Opts, {passive, infinity}),
          {fdopen, Family, Fd, gentcp_proto:options(Opts)}, infinity).
 
+%% The limit includes the start of a port program.
+open(Settings, Command, infinity) ->
+    open(Settings, Command, infinity, infinity);
+open(Settings, Command, Limit) ->
+    open(Settings, Command, Limit, erlang:monotonic_time(millisecond) + Limit).
+
 %% A router that has died under our hands took nothing with it; the next one
 %% serves as well.
-open(Settings, Command, Limit) ->
-    case gentcp_sup:router() of
+open(Settings, Command, Limit, Deadline) ->
+    case gentcp_sup:router(Deadline) of
         {ok, Router} ->
-            case gentcp_call:open(Router, Settings, Command, Limit) of
-                {error, noproc} -> open(Settings, Command, Limit);
+            Left = left(Limit, Deadline),
+            case gentcp_call:open(Router, Settings, within(Left, Command), Left) of
+                {error, noproc} -> open(Settings, Command, Left, Deadline);
                 %% Bad options of the user have had their exit by now. What
                 %% is bad in the defaults of the node is an error in stock.
                 {error, {bad_option, _}} -> {error, einval};
@@ -132,6 +139,12 @@ open(Settings, Command, Limit) ->
         Error ->
             Error
     end.
+
+left(infinity, infinity) -> infinity;
+left(Limit, Deadline) -> min(Limit, max(0, Deadline - erlang:monotonic_time(millisecond))).
+
+within(Limit, {connect, _, _, _, _, _} = Command) -> setelement(6, Command, Limit);
+within(_Limit, Command) -> Command.
 
 %% An address to bind, or an exit as `inet_tcp' gives it.
 address(local, {local, _} = Address, 0) ->
