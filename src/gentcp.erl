@@ -356,7 +356,7 @@ forward(S, NewOwner, IsClosed) ->
 %%
 
 %% @doc As `inet:setopts/2'.
--spec setopts(socket(), [term()]) -> ok | {error, einval}.
+-spec setopts(socket(), [term()]) -> ok | {error, einval | gentcp_fault:bad_fault()}.
 setopts(?SOCKET(Port, Id, Slot) = S, [{active, once}] = Options) ->
     case gentcp_port:lookup(Port) of
         {_, _, Loans} = Shared ->
@@ -386,9 +386,12 @@ setopts_call(?SOCKET(_, Id, Slot) = S, {_, Credit, _} = Shared, Options) ->
     case ask_input(S, Shared, {setopts, Id, Options}) of
         ok ->
             ok;
-        {error, _} ->
+        {error, Reason} ->
             Requested =:= Before orelse gentcp_credit:set_activity(Credit, Slot, Id, Before),
-            {error, einval}
+            case Reason of
+                {bad_fault, _, _} -> {error, Reason};
+                _ -> {error, einval}
+            end
     end.
 
 %% The message for a packet that was on loan.

@@ -125,6 +125,7 @@ init(Parent, Name) ->
     try start_program(Parent, Name) of
         State ->
             true = register(Name, self()),
+            [cast(Command, State) || Command <- gentcp_fault_server:replay(State#state.port)],
             ok = forget_the_dead(),
             persistent_term:put({?MODULE, State#state.port},
                                 {self(), State#state.credit, State#state.loans}),
@@ -523,7 +524,7 @@ start_opening(Caller, Alias, Activity, Command, #state{port = Port, next_tag = T
                        command = Command, activity = Activity},
     State1 = State#state{openings = maps:put(Tag, Opening, State#state.openings),
                          next_tag = Tag + 1},
-    Frame = gentcp_proto:router_call(Tag, Command),
+    Frame = gentcp_proto:router_call(Tag, gentcp_kin:with_kin(Command, Caller)),
     case gentcp_proto:fits(Frame) of
         true ->
             command(Port, Frame),
@@ -563,9 +564,17 @@ opened(Id, #opening{caller = Caller, alias = Alias} = Opening, State) ->
                                     monitor = Monitor, slot = Slot},
                         State1#state{early = maps:remove(Id, Early)}),
     %% From here on it belongs to the caller, who may die as any owner may.
+    tell_kin(Id, Caller, State2),
     is_accept(Opening) andalso cast({adopt, Id}, State2),
     tell(Alias, {ok, S}),
     State2.
+
+%% Rules may have asked for it since the command was sent.
+tell_kin(Id, Owner, State) ->
+    case gentcp_kin:is_needed() of
+        true -> cast({kin, Id, gentcp_kin:of_process(Owner)}, State);
+        false -> ok
+    end.
 
 %% Nobody is left to take it. A connection goes to the next acceptor.
 not_wanted(Id, Opening, #state{early = Early} = State) ->
@@ -684,6 +693,7 @@ answer({commit, Id, To}, State) ->
         #{Id := #socket{monitor = Old} = Socket} ->
             true = erlang:demonitor(Old, [flush]),
             Monitor = erlang:monitor(process, To, [{tag, {owner, Id}}]),
+            tell_kin(Id, To, State),
             {ok, end_transfer(Id, Socket#socket{owner = To, monitor = Monitor}, State)};
         #{} ->
             {gone, State}

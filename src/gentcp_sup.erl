@@ -35,13 +35,15 @@ init([]) ->
     true = is_integer(Shards) andalso Shards > 0 orelse exit({bad_env, {shards, Shards}}),
     Names = [router_name(Shard) || Shard <- lists:seq(1, Shards)],
     persistent_term:put(?ROUTERS, {list_to_tuple(Names), atomics:new(1, [])}),
+    ok = gentcp_fault_server:make_table(),
     %% That a port program dies, or cannot be started again for now, is nothing
     %% that the node should suffer for. So the router ends in good order, for
     %% which no restart is counted, and is started again by replace/1 or by the
     %% next who needs it. The limit is for what no router should do.
     Flags = #{strategy => one_for_one, intensity => 100, period => 10},
-    {ok, {Flags, [#{id => Name, start => {gentcp_port, start_link, [Name]},
-                    restart => transient} || Name <- Names]}}.
+    Faults = #{id => gentcp_fault_server, start => {gentcp_fault_server, start_link, []}},
+    {ok, {Flags, [Faults | [#{id => Name, start => {gentcp_port, start_link, [Name]},
+                              restart => transient} || Name <- Names]]}}.
 
 router_name(Shard) ->
     list_to_atom("gentcp_port_" ++ integer_to_list(Shard)).
