@@ -12,7 +12,7 @@
 -export([start_link/0, make_table/0, init/1, handle_call/3, handle_cast/2, handle_info/2]).
 
 %% For gentcp_fault.
--export([add/3, remove/1, list/0, clear/0, seed/0, seed/1, log/0, clear_log/0]).
+-export([add/3, remove/1, held_by/1, list/0, clear/0, seed/0, seed/1, log/0, clear_log/0]).
 
 %% For routers.
 -export([replay/1]).
@@ -85,6 +85,11 @@ remove(Id) ->
 -spec list() -> [gentcp_fault:rule()].
 list() ->
     [{Id, Selector, Faults} || #rule{id = Id, selector = Selector, faults = Faults} <- rules()].
+
+%% @doc The rules that go when a process exits.
+-spec held_by(pid()) -> [gentcp_fault:rule_id()].
+held_by(Pid) ->
+    [Id || #rule{id = Id, holder = Holder} <- rules(), Holder =:= Pid].
 
 -spec clear() -> ok.
 clear() ->
