@@ -378,20 +378,11 @@ setopts(?SOCKET(Port, _, _) = S, Opts) ->
         closed -> {error, einval}
     end.
 
-%% The activity is set before the call: the message that ends `once' may come in it.
-setopts_call(?SOCKET(_, Id, Slot) = S, {_, Credit, _} = Shared, Options) ->
-    Before = gentcp_credit:activity(Credit, Slot, Id),
-    Requested = gentcp_credit:requested(Options, Before),
-    Requested =:= Before orelse gentcp_credit:set_activity(Credit, Slot, Id, Requested),
+setopts_call(?SOCKET(_, Id, _) = S, Shared, Options) ->
     case ask_input(S, Shared, {setopts, Id, Options}) of
-        ok ->
-            ok;
-        {error, Reason} ->
-            Requested =:= Before orelse gentcp_credit:set_activity(Credit, Slot, Id, Before),
-            case Reason of
-                {bad_fault, _, _} -> {error, Reason};
-                _ -> {error, einval}
-            end
+        ok -> ok;
+        {error, {bad_fault, _, _}} = Error -> Error;
+        {error, _} -> {error, einval}
     end.
 
 %% The message for a packet that was on loan.

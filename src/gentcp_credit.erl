@@ -11,21 +11,26 @@
 %% life of its socket never finds the window of the next one in the slot</dd>
 %% <dt>pending</dt><dd>octets written and not yet reported as gone</dd>
 %% <dt>activity</dt><dd>the active mode as far as it is known on this side: it
-%% decides who is told when the port program dies</dd>
+%% decides who is told when the port program dies. The router alone writes it, as it reads the messages
+%% of the socket and the replies to `setopts', so that what it says has the order of those, whoever
+%% sets options at the same time</dd>
 %% </dl>
 %% @private
 -module(gentcp_credit).
 
 -export([new/1]).
 -export([open/4, window/4, returned/3, close/2]).
+-export([spent/3, fell/3, armed/4]).
 -export([reserve/4, is_blocked/3]).
--export([is_slot_of/3, activity/3, set_activity/4, requested/2]).
+-export([is_slot_of/3, activity/3, requested/2, arming/1]).
 
--export_type([array/0, slot/0, activity/0]).
+-export_type([array/0, slot/0, activity/0, arming/0]).
 
 -opaque array() :: atomics:atomics_ref().
 -type slot() :: non_neg_integer().
 -type activity() :: passive | once | active.
+-type arming() :: passive | once | active | count.
+%% What becomes of a socket with a `setopts': `count' is `{active, N}'.
 
 -define(CELLS, 3).
 -define(WINDOW(Slot), (?CELLS * (Slot) - 2)).
@@ -36,6 +41,14 @@
 %% cells cost no garbage.
 -define(PACK(Id, Window), ((((Id) band 16#FFFFFF) bsl 32) bor (Window))).
 -define(MAX_WINDOW, 16#FFFFFFFF).
+
+%% Cells of activity. The last two are passive sockets with a packet, or an end, that came before the reply of the
+%% `setopts' that asked for it.
+-define(PASSIVE, 0).
+-define(ONCE, 1).
+-define(ACTIVE, 2).
+-define(SPENT, 3).
+-define(FALLEN, 4).
 
 %% @doc An array for `Slots' sockets at a time.
 -spec new(pos_integer()) -> array().
@@ -78,6 +91,43 @@ close(_Array, 0) ->
 close(Array, Slot) ->
     atomics:put(Array, ?WINDOW(Slot), 0).
 
+%% @doc A packet comes for the owner. It is the end of `once'. If the socket is passive, a `setopts'
+%% has made it active whose reply is on its way behind the packet.
+-spec spent(array(), slot(), gentcp_proto:id()) -> ok.
+spent(Array, Slot, Id) ->
+    case activity_cell(Array, Slot, Id) of
+        ?ONCE -> put_activity(Array, Slot, ?PASSIVE);
+        ?PASSIVE -> put_activity(Array, Slot, ?SPENT);
+        _ -> ok
+    end.
+
+%% @doc The owner is told that the socket is passive from now on, or at its end. If it was passive
+%% already, a `setopts' as above is over with that, too.
+-spec fell(array(), slot(), gentcp_proto:id()) -> ok.
+fell(Array, Slot, Id) ->
+    case activity_cell(Array, Slot, Id) of
+        none -> ok;
+        Cell when Cell =:= ?ONCE; Cell =:= ?ACTIVE -> put_activity(Array, Slot, ?PASSIVE);
+        _ -> put_activity(Array, Slot, ?FALLEN)
+    end.
+
+%% @doc A `setopts' is answered: what it has made of the socket, unless that is over by now. An
+%% error has made nothing of it.
+-spec armed(array(), slot(), gentcp_proto:id(), arming() | none) -> ok.
+armed(Array, Slot, Id, Arming) ->
+    case activity_cell(Array, Slot, Id) of
+        none -> ok;
+        Cell -> put_activity(Array, Slot, armed(Arming, Cell))
+    end.
+
+armed(none, Cell) when Cell =:= ?SPENT; Cell =:= ?FALLEN -> ?PASSIVE;
+armed(none, Cell) -> Cell;
+armed(_, ?FALLEN) -> ?PASSIVE;
+armed(once, ?SPENT) -> ?PASSIVE;
+armed(once, _) -> ?ONCE;
+armed(passive, _) -> ?PASSIVE;
+armed(_TrueOrCount, _) -> ?ACTIVE.
+
 %%
 %% The senders' side
 %%
@@ -119,23 +169,28 @@ is_blocked(Array, Slot, Id) ->
 %% Both
 %%
 
+%% @doc The active mode that a socket is in.
 -spec activity(array(), slot(), gentcp_proto:id()) -> activity().
 activity(Array, Slot, Id) ->
-    case is_slot_of(Array, Slot, Id) of
-        true -> decode(atomics:get(Array, ?ACTIVITY(Slot)));
+    case activity_cell(Array, Slot, Id) of
         %% Not known: a message too many is better than one too few.
-        false -> active
+        none -> active;
+        ?ACTIVE -> active;
+        ?ONCE -> once;
+        _ -> passive
     end.
 
--spec set_activity(array(), slot(), gentcp_proto:id(), activity()) -> ok.
-set_activity(Array, Slot, Id, Activity) ->
+activity_cell(Array, Slot, Id) ->
     case is_slot_of(Array, Slot, Id) of
-        true -> atomics:put(Array, ?ACTIVITY(Slot), encode(Activity));
-        false -> ok
+        true -> atomics:get(Array, ?ACTIVITY(Slot));
+        false -> none
     end.
+
+put_activity(Array, Slot, Cell) ->
+    atomics:put(Array, ?ACTIVITY(Slot), Cell).
 
 %% @doc The active mode that a list of options asks for, as far as it shows.
--spec requested([term()], activity()) -> activity().
+-spec requested([term()], Default) -> activity() | Default.
 requested(Opts, Default) ->
     %% The first entry is applied last.
     case lists:keyfind(active, 1, Opts) of
@@ -146,6 +201,17 @@ requested(Opts, Default) ->
         _ -> Default
     end.
 
+%% @doc What a list of options for `setopts' makes of a socket; `none' if that cannot be seen, as
+%% when it only counts down.
+-spec arming([term()]) -> arming() | none.
+arming(Opts) when is_list(Opts) ->
+    case lists:keyfind(active, 1, Opts) of
+        {active, N} when is_integer(N), N > 0 -> count;
+        _ -> requested(Opts, none)
+    end;
+arming(_Opts) ->
+    none.
+
 %% @doc Whether the slot still is the socket's.
 -spec is_slot_of(array(), slot(), gentcp_proto:id()) -> boolean().
 is_slot_of(_Array, 0, _Id) ->
@@ -153,10 +219,6 @@ is_slot_of(_Array, 0, _Id) ->
 is_slot_of(Array, Slot, Id) ->
     atomics:get(Array, ?WINDOW(Slot)) bsr 32 =:= Id band 16#FFFFFF.
 
-encode(passive) -> 0;
-encode(once) -> 1;
-encode(active) -> 2.
-
-decode(0) -> passive;
-decode(1) -> once;
-decode(2) -> active.
+encode(passive) -> ?PASSIVE;
+encode(once) -> ?ONCE;
+encode(active) -> ?ACTIVE.

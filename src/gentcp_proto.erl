@@ -5,17 +5,23 @@
 %% sends them, so what is sent often (`send', `recv') is put together by hand
 %% around its payload, which is not copied here. On the way back {@link
 %% decode/1} takes the payload of the fixed shapes of PROTOCOL.md section 5.1 as a
-%% sub-binary of the frame; all else goes through `binary_to_term/1'.
+%% sub-binary of the frame; all else goes through `binary_to_term/2', which is not to make atoms.
+%%
+%% A port program may be wrong, or in the hands of somebody else. What it writes
+%% can then be wrong too, but for the tags that the node gave it: those are signed.
 %% @private
 -module(gentcp_proto).
 
 %% To the port program.
--export([hello/1, cast/1, call/2, router_call/2, send/3, settled/3, options/1, fits/1]).
+-export([hello/1, cast/1, call/2, tag/1, router_call/2, send/3, settled/3, options/1, fits/1]).
 
 %% From the port program.
 -export([decode/1, caller/1, packet/2, packets/1, line/3]).
 
--export_type([id/0, tag/0, message/0, command/0, ahead/0, packets/0, lines/0, place/0]).
+%% Both.
+-export([secret/0]).
+
+-export_type([id/0, tag/0, caller/0, message/0, command/0, ahead/0, packets/0, lines/0, place/0]).
 
 -define(VERSION, 1).
 
@@ -41,8 +47,15 @@
 %% The wire's name of a socket. Never used twice by one port program.
 
 -type tag() :: binary() | integer() | atom().
-%% What a reply brings back: the packed reference of a caller (see {@link
-%% caller/1}), or an integer or atom of the router itself.
+%% What a reply brings back: who waits for it, packed and signed (see {@link
+%% tag/1}), or an integer or atom of the router itself.
+
+-type caller() :: reference()
+                | {reference(), Receiver :: pid(), id()}
+                | {reference(), id(), gentcp_credit:arming()}.
+%% Who waits for a reply: an alias. Of a `recv' also the process and the socket, because the data of
+%% a receiver that died must find its way back; of a `setopts' that names `active' also the socket
+%% and what becomes of it.
 
 -type command() :: tuple() | atom().
 %% A command as PROTOCOL.md section 3 writes it. `{send, Id, Size, IoData}' and
@@ -105,24 +118,65 @@ send(Id, Size, Data) ->
 -spec call(reference(), command()) -> iodata().
 call(Ref, {recv, Id, Length, Timeout})
   when Id < ?INTEGER_LIMIT, Length < ?INTEGER_LIMIT ->
-    %% The data of a receiver that died must find its way back, so this tag
-    %% tells who waits, and for which socket.
-    Tag = term_to_binary({Ref, self(), Id}),
+    Tag = tag({Ref, self(), Id}),
     TimeoutExt = timeout_ext(Timeout),
     <<?MAGIC, ?SMALL_TUPLE_EXT, 3, ?SMALL_ATOM_UTF8_EXT, 4, "call",
       ?BINARY_EXT, (byte_size(Tag)):32, Tag/binary,
       ?SMALL_TUPLE_EXT, 4, ?SMALL_ATOM_UTF8_EXT, 4, "recv",
       ?INTEGER_EXT, Id:32, ?INTEGER_EXT, Length:32, TimeoutExt/binary>>;
-call(Ref, {recv, Id, _, _} = Command) ->
-    term_to_binary({call, term_to_binary({Ref, self(), Id}), Command});
-call(Ref, {settle, Id, _, _, {recv, Id, _, _}} = Command) ->
-    term_to_binary({call, term_to_binary({Ref, self(), Id}), Command});
 call(Ref, {send, Id, Size, Data}) ->
     [called(Ref), send_header(Id, Size) | Data];
 call(Ref, {send_part, Id, Key, Total, Size, Data}) ->
     [called(Ref), send_part(Id, Key, Total, Size) | Data];
 call(Ref, Command) ->
-    term_to_binary({call, term_to_binary(Ref), Command}).
+    term_to_binary({call, tag(waiting(Ref, Command)), Command}).
+
+-spec waiting(reference(), command()) -> caller().
+waiting(Ref, {settle, Id, _Loan, _Count, Command}) when element(2, Command) =:= Id ->
+    waiting(Ref, Command);
+waiting(Ref, Command) when element(1, Command) =:= recv ->
+    {Ref, self(), element(2, Command)};
+waiting(Ref, Command) when element(1, Command) =:= setopts ->
+    case gentcp_credit:arming(element(3, Command)) of
+        none -> Ref;
+        Arming -> {Ref, element(2, Command), Arming}
+    end;
+waiting(Ref, _Command) ->
+    Ref.
+
+%% @doc The tag of a call.
+-spec tag(caller()) -> binary().
+tag(Caller) ->
+    Packed = term_to_binary(Caller),
+    <<(signature(Packed))/binary, Packed/binary>>.
+
+%% Eight octets that nobody can make who does not know the secret.
+signature(Packed) ->
+    <<Signature:8/binary, _/binary>> = erlang:md5([secret() | Packed]),
+    Signature.
+
+%% @doc What tags are signed with. It is made when it is asked for the first time, and never
+%% leaves the node.
+-spec secret() -> binary().
+secret() ->
+    case persistent_term:get({?MODULE, secret}, none) of
+        none ->
+            Secret = random(),
+            persistent_term:put({?MODULE, secret}, Secret),
+            Secret;
+        Secret ->
+            Secret
+    end.
+
+random() ->
+    case file:open("/dev/urandom", [read, raw, binary]) of
+        {ok, Fd} ->
+            {ok, Random} = file:read(Fd, 16),
+            _ = file:close(Fd),
+            Random;
+        {error, _} ->
+            erlang:md5(term_to_binary({make_ref(), self(), erlang:timestamp(), rand:bytes(64)}))
+    end.
 
 %% @doc A command that is answered to the router.
 -spec router_call(integer() | atom(), command()) -> iodata().
@@ -176,7 +230,7 @@ filename_to_binary(Name) ->
     Name.
 
 called(Ref) ->
-    Tag = term_to_binary(Ref),
+    Tag = tag(Ref),
     <<?MAGIC, ?SMALL_TUPLE_EXT, 3, ?SMALL_ATOM_UTF8_EXT, 4, "call",
       ?BINARY_EXT, (byte_size(Tag)):32, Tag/binary>>.
 
@@ -205,7 +259,8 @@ ext(Term) ->
 %%
 
 %% @doc The messages of a frame, in order. Binaries in them may be parts of
-%% the frame: who keeps one for long copies it.
+%% the frame: who keeps one for long copies it. Raises an error for a frame that is not well formed, or
+%% has an atom that this node does not know (see {@link gentcp_atoms}).
 -spec decode(binary()) -> [message()].
 decode(<<?MAGIC, ?LIST_EXT, Count:32, Messages/binary>>) ->
     messages(Count, Messages).
@@ -243,7 +298,7 @@ messages(1, <<?SMALL_TUPLE_EXT, 4, ?SMALL_ATOM_UTF8_EXT, 5, "ahead", ?INTEGER_EX
               ?INTEGER_EXT, Loan:32, Packets/binary>>) ->
     [{ahead, Id, Loan, lent(Packets)}];
 messages(N, Rest) ->
-    [undecoded(Message) || Message <- binary_to_term(<<?MAGIC, ?LIST_EXT, N:32, Rest/binary>>)].
+    [undecoded(Message) || Message <- binary_to_term(<<?MAGIC, ?LIST_EXT, N:32, Rest/binary>>, [safe])].
 
 %% What is sent ahead has one form, also behind messages of any shape.
 undecoded({ahead, Id, Loan, Packets}) when is_list(Packets) ->
@@ -282,11 +337,13 @@ place({Item, Headers, Rest}, Octets) ->
     {Item, ((byte_size(Octets) - byte_size(Rest)) bsl 1) bor Headers}.
 
 %% @doc The http packet at the front of some octets, whether headers are due behind it, and
-%% the octets behind it.
+%% the octets behind it. What is no packet is all taken for one that is wrong.
 -spec line(http | http_bin | httph | httph_bin, 0 | 1, binary()) -> {term(), 0 | 1, binary()}.
 line(Mode, Headers, Octets) ->
-    {ok, Item, Rest} = erlang:decode_packet(due(Mode, Headers), Octets, []),
-    {Item, headers(Item, Headers), Rest}.
+    case erlang:decode_packet(due(Mode, Headers), Octets, []) of
+        {ok, Item, Rest} -> {Item, headers(Item, Headers), Rest};
+        _ -> {{http_error, Octets}, Headers, <<>>}
+    end.
 
 due(http_bin, 1) -> httph_bin;
 due(http, 1) -> httph;
@@ -308,8 +365,12 @@ packets(Count, Packets, Place) ->
     {Packet, Next} = packet(Packets, Place),
     [Packet | packets(Count - 1, Packets, Next)].
 
-%% @doc Who is waiting for the reply with a packed tag: an alias, and for a
-%% `recv' also the process and the socket.
--spec caller(binary()) -> reference() | {reference(), pid(), id()}.
-caller(Tag) ->
-    binary_to_term(Tag).
+%% @doc Who waits for the reply with a tag, if it is one that this node has made.
+-spec caller(tag()) -> caller() | forged.
+caller(<<Signature:8/binary, Packed/binary>>) ->
+    case signature(Packed) of
+        Signature -> binary_to_term(Packed);
+        _ -> forged
+    end;
+caller(_) ->
+    forged.

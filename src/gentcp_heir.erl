@@ -1,0 +1,56 @@
+%% @doc Does what is left to do when a router has died: tells the owners of its sockets, and sees
+%% that the port program is gone.
+%%
+%% A router that is killed says nothing to anybody. So it keeps a table of its sockets beside its
+%% own state, written to when a socket opens, closes, or passes to another owner, and never for
+%% a packet. The table comes to this process, which does nothing else, with the death of the
+%% router, however that happened. A router that ends in good order has told the owners itself, and leaves an
+%% empty table.
+%% @private
+-module(gentcp_heir).
+
+%% For the router.
+-export([start/4, table/1, keep/2, forget/2]).
+
+-include("gentcp_socket.hrl").
+
+%% @doc Starts the heir of the calling process. `Key' is that of the router's persistent term.
+-spec start(term(), port(), gentcp_program:program(), gentcp_credit:array()) -> pid().
+start(Key, Port, Program, Credit) ->
+    Router = self(),
+    spawn(fun() -> init(Router, Key, Port, Program, Credit) end).
+
+%% @doc A table of sockets, of the calling process.
+-spec table(pid()) -> ets:table().
+table(Heir) ->
+    ets:new(?MODULE, [set, private, {keypos, #socket.id}, {heir, Heir, ?MODULE}]).
+
+%% @doc Notes what the heir has to know of a socket.
+-spec keep(ets:table(), #socket{}) -> ok.
+keep(Table, Socket) ->
+    true = ets:insert(Table, Socket#socket{held = none}),
+    ok.
+
+-spec forget(ets:table(), gentcp_proto:id()) -> ok.
+forget(Table, Id) ->
+    true = ets:delete(Table, Id),
+    ok.
+
+init(Router, Key, Port, Program, Credit) ->
+    Monitor = erlang:monitor(process, Router),
+    receive
+        {'ETS-TRANSFER', Table, Router, ?MODULE} ->
+            _ = persistent_term:erase(Key),
+            tell(ets:tab2list(Table), Credit);
+        {'DOWN', Monitor, process, Router, _} ->
+            ok
+    end,
+    true = try port_close(Port) catch error:badarg -> true end,
+    gentcp_program:see_off(Program, 0).
+
+tell(Sockets, Credit) ->
+    lists:foreach(fun(#socket{id = Id, slot = Slot} = Socket) ->
+        Activity = gentcp_credit:activity(Credit, Slot, Id),
+        gentcp_credit:close(Credit, Slot),
+        gentcp_delivery:failed(Socket, Activity)
+    end, lists:keysort(#socket.id, Sockets)).
