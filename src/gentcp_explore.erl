@@ -52,7 +52,11 @@
 }.
 %% `planned' are the runs that there would be without bounds.
 
--define(CALLS, [listen, connect, accept, send, recv, close]).
+%% A close can only fail in ways that its caller does not hear of.
+-define(CALLS, [listen, connect, accept, send, recv]).
+
+%% Those that their caller can give a timeout.
+-define(WITH_TIMEOUT, [connect, accept, send, recv]).
 
 -define(POLL_INTERVAL, 10).
 
@@ -149,7 +153,8 @@ plans(Recorded, Options) ->
     Sliced = [[{Number, {in, {slice, 1}}}] || {Number, in, _} <- counts(Recorded)],
     Errors = [[{Number, {nth, N, {Call, {error, Errno}}}}]
               || {Number, Call, N} <- Places, Errno <- errnos(Call, Options)],
-    Never = [[{Number, {nth, N, {Call, never}}}] || {Number, Call, N} <- Places],
+    Never = [[{Number, {nth, N, {Call, never}}}]
+             || {Number, Call, N} <- Places, lists:member(Call, ?WITH_TIMEOUT)],
     Cuts = [[{Number, {Way, {cut, {bytes, Offset}, How}}}]
             || How <- proplists:get_value(cuts, Options, [rst, fin, silent]),
                {Number, Way, Offset} <- offsets(Recorded)],
