@@ -65,14 +65,26 @@ closure([], Seen) ->
 parents(Pid) when node(Pid) =:= node() ->
     case erlang:process_info(Pid, [dictionary, parent]) of
         [{dictionary, Dictionary}, {parent, Parent}] ->
-            Named = proplists:get_value('$callers', Dictionary, []) ++
-                proplists:get_value('$ancestors', Dictionary, []),
+            Named = named('$callers', Dictionary) ++ named('$ancestors', Dictionary),
             [P || P0 <- [Parent | Named], P <- [pid(P0)], is_pid(P)];
         undefined ->
             []
     end;
 parents(_OfAnotherNode) ->
     [].
+
+%% What anybody may have put there is a list of processes as a rule.
+named(Key, Dictionary) ->
+    case lists:keyfind(Key, 1, Dictionary) of
+        {Key, [_ | _] = Names} ->
+            try length(Names) of
+                _ -> Names
+            catch
+                error:badarg -> []
+            end;
+        _ ->
+            []
+    end.
 
 pid(Name) when is_atom(Name) -> whereis(Name);
 pid(Pid) -> Pid.
