@@ -725,11 +725,14 @@ sendfile_where_descriptors_have_no_names(Config) ->
 %% Helpers
 %%
 
+%% As in a node where it has not been started yet.
 do_stop() ->
     case application:stop(gentcp) of
         ok -> ok;
         {error, {not_started, gentcp}} -> ok
-    end.
+    end,
+    _ = persistent_term:erase({gentcp_app, stopped}),
+    ok.
 
 do_is_running() ->
     lists:keymember(gentcp, 1, application:which_applications()).
@@ -829,7 +832,7 @@ do_answer_seen(Router) ->
     end.
 
 do_router() ->
-    [Router] = [Pid || {_, Pid, worker, _} <- supervisor:which_children(gentcp_sup)],
+    [Router] = gentcp_sup:routers(),
     Router.
 
 do_spin(0) -> ok;

@@ -10,20 +10,20 @@
 -module(gentcp_heir).
 
 %% For the router.
--export([start/4, table/1, keep/2, forget/2]).
+-export([start/3, table/2, keep/2, forget/2]).
 
 -include("gentcp_socket.hrl").
 
 %% @doc Starts the heir of the calling process. `Key' is that of the router's persistent term.
--spec start(term(), port(), gentcp_program:program(), gentcp_credit:array()) -> pid().
-start(Key, Port, Program, Credit) ->
+-spec start(term(), port(), gentcp_program:program()) -> pid().
+start(Key, Port, Program) ->
     Router = self(),
-    spawn(fun() -> init(Router, Key, Port, Program, Credit) end).
+    spawn(fun() -> init(Router, Key, Port, Program) end).
 
 %% @doc A table of sockets, of the calling process.
--spec table(pid()) -> ets:table().
-table(Heir) ->
-    ets:new(?MODULE, [set, private, {keypos, #socket.id}, {heir, Heir, ?MODULE}]).
+-spec table(pid(), gentcp_credit:array()) -> ets:table().
+table(Heir, Credit) ->
+    ets:new(?MODULE, [set, private, {keypos, #socket.id}, {heir, Heir, Credit}]).
 
 %% @doc Notes what the heir has to know of a socket.
 -spec keep(ets:table(), #socket{}) -> ok.
@@ -36,17 +36,22 @@ forget(Table, Id) ->
     true = ets:delete(Table, Id),
     ok.
 
-init(Router, Key, Port, Program, Credit) ->
+init(Router, Key, Port, Program) ->
     Monitor = erlang:monitor(process, Router),
     receive
-        {'ETS-TRANSFER', Table, Router, ?MODULE} ->
-            _ = persistent_term:erase(Key),
-            tell(ets:tab2list(Table), Credit);
-        {'DOWN', Monitor, process, Router, _} ->
-            ok
-    end,
-    true = try port_close(Port) catch error:badarg -> true end,
-    gentcp_program:see_off(Program, 0).
+        {'DOWN', Monitor, process, Router, Reason} ->
+            %% The table has come before.
+            receive
+                {'ETS-TRANSFER', Table, Router, Credit} ->
+                    _ = persistent_term:erase(Key),
+                    tell(ets:tab2list(Table), Credit)
+            after 0 ->
+                ok
+            end,
+            true = try port_close(Port) catch error:badarg -> true end,
+            %% A program that has answered a goodbye goes by itself.
+            Reason =:= {shutdown, goodbye} orelse gentcp_program:see_off(Program, 0)
+    end.
 
 tell(Sockets, Credit) ->
     lists:foreach(fun(#socket{id = Id, slot = Slot} = Socket) ->

@@ -128,13 +128,19 @@ fdopen(Family, Fd, Opts) when is_integer(Fd), Fd >= 0 ->
     open(gentcp_credit:requested(Opts, passive),
          {fdopen, Family, Fd, gentcp_proto:options(Opts)}).
 
+%% The timeout of a connect includes the start of a port program.
+open(Activity, {connect, _, _, _, _, Timeout} = Command) when is_integer(Timeout) ->
+    open(Activity, Command, erlang:monotonic_time(millisecond) + Timeout);
+open(Activity, Command) ->
+    open(Activity, Command, infinity).
+
 %% A router that has died under our hands took nothing with it; the next one
 %% serves as well.
-open(Activity, Command) ->
-    case gentcp_sup:router() of
+open(Activity, Command, Deadline) ->
+    case gentcp_sup:router(Deadline) of
         {ok, Router} ->
-            case gentcp_port:open(Router, Activity, Command) of
-                {error, noproc} -> open(Activity, Command);
+            case gentcp_port:open(Router, Activity, until(Deadline, Command)) of
+                {error, noproc} -> open(Activity, Command, Deadline);
                 %% Bad options of the user have had their exit by now. What
                 %% is bad in the defaults of the node is an error in stock.
                 {error, {bad_option, _}} -> {error, einval};
@@ -144,6 +150,11 @@ open(Activity, Command) ->
         Error ->
             Error
     end.
+
+until(infinity, Command) ->
+    Command;
+until(Deadline, Connect) ->
+    setelement(6, Connect, max(0, Deadline - erlang:monotonic_time(millisecond))).
 
 %% An address to bind, or an exit as `inet_tcp' gives it.
 address(local, {local, _} = Address, 0) ->

@@ -10,7 +10,7 @@
 %% all input of all sockets passes here. What it knows of its sockets is a
 %% {@link gentcp_registry}, and what it says to their owners goes through {@link
 %% gentcp_delivery}. When the port program ends, however
-%% that happens, the owners are told, the router exits, and the supervisor
+%% that happens, the owners are told, the router exits, and {@link gentcp_shard}
 %% starts another with a new port; the port is part of every socket term, so an old
 %% socket never names a new connection. When the router itself is killed,
 %% {@link gentcp_heir} tells the owners.
@@ -52,17 +52,17 @@
 %% Slots for credit. A socket beyond that has each of its sends called.
 -define(MAX_SLOTS, 65536).
 
-%% A port program that has lived for so long, in milliseconds, is replaced at once
-%% when it ends. One that ends before is when it is needed.
--define(PROBATION, 1000).
-
 %% How long a port program may take to say hello.
 -define(HELLO_TIMEOUT, 10000).
+
+%% How long a port program may take to answer a goodbye, which it does before it sends what is left.
+-define(GOODBYE_TIMEOUT, 5000).
 
 -record(state, {
     parent :: pid(),
     name :: atom(),
-    started = erlang:monotonic_time(millisecond) :: integer(),
+    %% Set by sys:trace and its kin.
+    debug = [] :: [sys:dbg_opt()],
     port :: port(),
     program :: gentcp_program:program(),
     credit :: gentcp_credit:array(),
@@ -80,38 +80,65 @@
 %% Starting
 %%
 
--spec start_link(atom()) -> {ok, pid()} | {error, term()}.
+%% @doc Starts a router, which goes by a name, for the calling shard. It reports to
+%% {@link gentcp_shard} how the start came out.
+-spec start_link(atom()) -> pid().
 start_link(Name) ->
-    proc_lib:start_link(?MODULE, init, [self(), Name], infinity,
-                        [{message_queue_data, off_heap}]).
+    proc_lib:spawn_opt(?MODULE, init, [self(), Name], [link, {message_queue_data, off_heap}]).
 
 -spec init(pid(), atom()) -> no_return().
-init(Parent, Name) ->
+init(Shard, Name) ->
     process_flag(trap_exit, true),
-    case gentcp_program:start(?HELLO_TIMEOUT) of
-        {ok, Port, Program, Hello} ->
-            _ = erlang:monitor(port, Port),
-            true = command(Port, gentcp_proto:hello(?WINDOW)) =:= ok,
-            State = new(Parent, Name, Port, Program, Hello),
-            true = register(Name, self()),
-            [cast(Command, State) || Command <- gentcp_fault_server:replay(Port)],
-            persistent_term:put(key(Port), {self(), State#state.credit, State#state.loans}),
-            proc_lib:init_ack(Parent, {ok, self()}),
-            _ = gentcp_heartbeat:start_link(Port, gentcp_program:os_pid(Program),
-                                            application:get_env(gentcp, heartbeat, infinity)),
+    case start_program(Shard, Name) of
+        {ok, State} ->
+            take_name(Name),
+            [cast(Command, State) || Command <- gentcp_fault_server:replay(State#state.port)],
+            gentcp_shard:started(Shard, ok, self()),
             loop(State);
         {error, Reason} ->
-            proc_lib:init_ack(Parent, {error, {port_program, gentcp_program:path(), Reason}}),
-            exit(normal)
+            gentcp_shard:started(Shard, {error, Reason}, self()),
+            exit({shutdown, {port_program, Reason}})
     end.
 
-new(Parent, Name, Port, Program, Hello) ->
+start_program(Shard, Name) ->
+    case gentcp_program:open() of
+        {ok, Port, Program} ->
+            Heir = gentcp_heir:start(key(Port), Port, Program),
+            gentcp_shard:opened(Shard, {Heir, Port, Program}),
+            case gentcp_program:hello(Port, Shard, ?HELLO_TIMEOUT) of
+                {ok, Hello} ->
+                    _ = erlang:monitor(port, Port),
+                    ok = command(Port, gentcp_proto:hello(?WINDOW)),
+                    State = new(Shard, Name, Port, Program, Heir, Hello),
+                    persistent_term:put(key(Port),
+                                        {self(), State#state.credit, State#state.loans}),
+                    {ok, State};
+                Error ->
+                    Error
+            end;
+        Error ->
+            Error
+    end.
+
+%% A router whose shard has been killed may still be at its end.
+take_name(Name) ->
+    case whereis(Name) of
+        undefined ->
+            true = register(Name, self());
+        Old ->
+            Monitor = erlang:monitor(process, Old),
+            receive {'DOWN', Monitor, process, Old, _} -> ok
+            after ?GOODBYE_TIMEOUT -> exit(Old, kill)
+            end,
+            take_name(Name)
+    end.
+
+new(Parent, Name, Port, Program, Heir, Hello) ->
     Slots = case Hello of
                 #{max_sockets := Max} when is_integer(Max), Max > 0 -> min(Max, ?MAX_SLOTS);
                 #{} -> ?MAX_SLOTS
             end,
     Credit = gentcp_credit:new(Slots),
-    Heir = gentcp_heir:start(key(Port), Port, Program, Credit),
     #state{
         parent = Parent,
         name = Name,
@@ -120,7 +147,7 @@ new(Parent, Name, Port, Program, Hello) ->
         credit = Credit,
         loans = gentcp_ahead:new(Slots),
         registry = gentcp_registry:new(Slots),
-        legacy = gentcp_heir:table(Heir)
+        legacy = gentcp_heir:table(Heir, Credit)
     }.
 
 key(Port) ->
@@ -164,38 +191,50 @@ ask(Router, Question) ->
 %% The loop
 %%
 
-loop(#state{port = Port} = State) ->
+loop(State) ->
     receive
-        {Port, {data, Frame}} ->
-            loop(frame(Frame, State));
-        {open, Caller, Alias, Activity, Command} ->
-            loop(start_opening(Caller, Alias, Activity, Command, State));
-        {ask, Alias, Question} ->
-            {Answer, State1} = answer(Question, State),
-            gentcp_delivery:tell(Alias, Answer),
-            loop(State1);
-        {{owner, Id}, Monitor, process, _Pid, Reason} ->
-            loop(owner_exit(Id, Monitor, Reason, State));
-        {{caller, Tag}, _Monitor, process, _Pid, _Reason} ->
-            %% The answer, if one is under way, finds the caller dead.
-            cast({cancel, Tag}, State),
-            loop(State);
-        {{watcher, Ref}, _Monitor, process, _Pid, _Reason} ->
-            {_, State1} = answer({cancel_monitor, Ref}, State),
-            loop(State1);
-        {Port, {exit_status, _} = Ending} ->
-            port_exit(Ending, State);
-        {'EXIT', Port, Reason} ->
-            port_exit(Reason, State);
-        {'DOWN', _Monitor, port, Port, Reason} ->
-            port_exit(Reason, State);
-        {'EXIT', Parent, Reason} when Parent =:= State#state.parent ->
-            stop(Reason, State);
         {system, From, Request} ->
-            sys:handle_system_msg(Request, From, State#state.parent, ?MODULE, [], State);
-        _Unknown ->
-            loop(State)
+            #state{parent = Parent, debug = Debug} = State,
+            sys:handle_system_msg(Request, From, Parent, ?MODULE, Debug, State);
+        Message ->
+            loop(handle(Message, traced(Message, State)))
     end.
+
+traced(_Message, #state{debug = []} = State) ->
+    State;
+traced(Message, #state{debug = Debug, name = Name} = State) ->
+    State#state{debug = sys:handle_debug(Debug, fun print/3, Name, {in, Message})}.
+
+print(Device, {in, Message}, Name) ->
+    io:format(Device, "*DBG* ~tp got ~tp~n", [Name, Message]).
+
+handle({Port, {data, Frame}}, #state{port = Port} = State) ->
+    frame(Frame, State);
+handle({open, Caller, Alias, Activity, Command}, State) ->
+    start_opening(Caller, Alias, Activity, Command, State);
+handle({ask, Alias, Question}, State) ->
+    {Answer, State1} = answer(Question, State),
+    gentcp_delivery:tell(Alias, Answer),
+    State1;
+handle({{owner, Id}, Monitor, process, _Pid, Reason}, State) ->
+    owner_exit(Id, Monitor, Reason, State);
+handle({{caller, Tag}, _Monitor, process, _Pid, _Reason}, State) ->
+    %% The answer, if one is under way, finds the caller dead.
+    cast({cancel, Tag}, State),
+    State;
+handle({{watcher, Ref}, _Monitor, process, _Pid, _Reason}, State) ->
+    {_, State1} = answer({cancel_monitor, Ref}, State),
+    State1;
+handle({Port, {exit_status, _} = Ending}, #state{port = Port} = State) ->
+    port_exit(Ending, State);
+handle({'EXIT', Port, Reason}, #state{port = Port} = State) ->
+    port_exit(Reason, State);
+handle({'DOWN', _Monitor, port, Port, Reason}, #state{port = Port} = State) ->
+    port_exit(Reason, State);
+handle({'EXIT', Parent, _Reason}, #state{parent = Parent} = State) ->
+    goodbye(State);
+handle(_Unknown, State) ->
+    State.
 
 cast(Command, #state{port = Port}) ->
     command(Port, gentcp_proto:cast(Command)).
@@ -234,8 +273,7 @@ frame(Frame, State) ->
 lies(What, Frame, #state{program = Program} = State) ->
     ?LOG_ERROR("gentcp: port program ~b breaks the protocol (~tP) and is killed: ~tP",
                [gentcp_program:os_pid(Program), What, 10, Frame, 20]),
-    gentcp_program:kill(Program),
-    stop({shutdown, {port_program, eproto}}, State).
+    stop({shutdown, {port_program, eproto}}, farewell(State)).
 
 messages([{tcp, Id, _} = First | [{tcp, Id, _} | _] = Rest] = Messages, Size,
          #state{credit = Credit} = State) ->
@@ -605,24 +643,53 @@ port_exit(Ending, #state{program = Program, registry = Registry} = State) ->
     ?LOG_ERROR("gentcp: port program ~b ~ts, ~b sockets are closed",
                [gentcp_program:os_pid(Program), gentcp_program:ending(Ending),
                 gentcp_registry:size(Registry)]),
-    erlang:monotonic_time(millisecond) - State#state.started < ?PROBATION
-        orelse gentcp_sup:replace(State#state.name),
-    stop({shutdown, {port_program, Ending}}, State).
+    stop({shutdown, {port_program, Ending}}, farewell(State)).
 
-%% Owners are told of their sockets, and callers that wait for
-%% an answer notice the end of this process.
--spec stop(term(), #state{}) -> no_return().
-stop(Reason, #state{port = Port, registry = Registry, credit = Credit} = State) ->
+%% An end in good order. The program sends what its sockets have still to send, for which it may outlive the
+%% node; one that does not answer is stuck, and the heir kills it.
+-spec goodbye(#state{}) -> no_return().
+goodbye(#state{port = Port} = State) ->
+    State1 = farewell(State),
+    %% Who writes to a full pipe waits, and this process must not.
+    _ = spawn(fun() -> command(Port, gentcp_proto:router_call(goodbye, goodbye)) end),
+    case is_answered(Port, erlang:monotonic_time(millisecond) + ?GOODBYE_TIMEOUT) of
+        true -> stop({shutdown, goodbye}, State1);
+        false -> stop({shutdown, stuck}, State1)
+    end.
+
+is_answered(Port, Deadline) ->
+    receive
+        {Port, {data, Frame}} ->
+            is_goodbye(Frame) orelse is_answered(Port, Deadline);
+        {Port, {exit_status, _}} -> true;
+        {'EXIT', Port, _} -> true;
+        {'DOWN', _, port, Port, _} -> true
+    after max(0, Deadline - erlang:monotonic_time(millisecond)) ->
+        false
+    end.
+
+is_goodbye(Frame) ->
+    try lists:keymember(goodbye, 2, gentcp_proto:decode(Frame))
+    catch error:_ -> false
+    end.
+
+%% Owners are told of their sockets. Nobody finds the router from now on.
+farewell(#state{port = Port, registry = Registry, credit = Credit} = State) ->
+    true = unregister(State#state.name),
     _ = persistent_term:erase(key(Port)),
     Sockets = gentcp_registry:sockets(Registry),
     Activities = [gentcp_credit:activity(Credit, Slot, Id) || #socket{id = Id, slot = Slot} <- Sockets],
     lists:foreach(fun(#socket{slot = Slot}) -> gentcp_credit:close(Credit, Slot) end, Sockets),
-    true = try port_close(Port) catch error:badarg -> true end,
     lists:foreach(fun({#socket{id = Id} = Socket, Activity}) ->
         gentcp_delivery:failed(Socket, Activity),
         gentcp_heir:forget(State#state.legacy, Id)
     end, lists:zip(Sockets, Activities)),
-    true = unregister(State#state.name),
+    State.
+
+%% Callers that wait for an answer notice the end of this process.
+-spec stop(term(), #state{}) -> no_return().
+stop(Reason, #state{port = Port}) ->
+    true = try port_close(Port) catch error:badarg -> true end,
     refuse_openings(),
     exit(Reason).
 
@@ -641,12 +708,12 @@ refuse_openings() ->
 %%
 
 -spec system_continue(pid(), [sys:dbg_opt()], #state{}) -> no_return().
-system_continue(_Parent, _Debug, State) ->
-    loop(State).
+system_continue(_Parent, Debug, State) ->
+    loop(State#state{debug = Debug}).
 
 -spec system_terminate(term(), pid(), [sys:dbg_opt()], #state{}) -> no_return().
-system_terminate(Reason, _Parent, _Debug, State) ->
-    stop(Reason, State).
+system_terminate(_Reason, _Parent, _Debug, State) ->
+    goodbye(State).
 
 -spec system_code_change(#state{}, module(), term(), term()) -> {ok, #state{}}.
 system_code_change(State, _Module, _OldVsn, _Extra) ->

@@ -7,7 +7,7 @@
 %% @private
 -module(gentcp_program).
 
--export([start/1, path/0, os_pid/1, lives/1, kill/1, see_off/2, ending/1]).
+-export([open/0, hello/3, path/0, os_pid/1, lives/1, kill/1, see_off/2, ending/1]).
 
 -export_type([program/0, hello/0, ending/0]).
 
@@ -33,10 +33,9 @@
 -define(LAST_WAIT, 5000).
 -define(LOOK, 10).
 
-%% @doc Starts a program, which belongs to the calling process, and waits so many milliseconds
-%% for its hello. One that says none, or something else, is killed.
--spec start(non_neg_integer()) -> {ok, port(), program(), hello()} | {error, atom()}.
-start(Patience) ->
+%% @doc Starts a program, whose port belongs to the calling process.
+-spec open() -> {ok, port(), program()} | {error, atom()}.
+open() ->
     Args = application:get_env(gentcp, port_args, []),
     _ = gentcp_atoms:known(),
     _ = gentcp_proto:secret(),
@@ -45,17 +44,7 @@ start(Patience) ->
                   [{packet, 4}, binary, use_stdio, exit_status, {args, Args},
                    {busy_limits_port, ?BUSY_LIMITS}, {busy_limits_msgq, disabled}])
     of
-        Port ->
-            Program = program(Port),
-            case hello(Port, Patience) of
-                {ok, Hello} ->
-                    {ok, Port, Program, Hello};
-                {error, _} = Error ->
-                    true = try port_close(Port) catch error:badarg -> true end,
-                    flush(Port),
-                    see_off(Program, 0),
-                    Error
-            end
+        Port -> {ok, Port, program(Port)}
     catch
         error:Reason ->
             ?LOG_ERROR("gentcp: cannot start the port program ~ts: ~ts",
@@ -70,7 +59,10 @@ program(Port) ->
         undefined -> #program{os_pid = 0, born = unknown}
     end.
 
-hello(Port, Patience) ->
+%% @doc Waits so many milliseconds for the hello of a program, or for the end of the parent of
+%% the calling process.
+-spec hello(port(), pid(), non_neg_integer()) -> {ok, hello()} | {error, atom()}.
+hello(Port, Parent, Patience) ->
     receive
         {Port, {data, Frame}} ->
             try gentcp_proto:decode(Frame) of
@@ -89,18 +81,12 @@ hello(Port, Patience) ->
             {error, eproto};
         {'EXIT', Port, Reason} ->
             ?LOG_ERROR("gentcp: ~ts ~ts at once", [path(), ending(Reason)]),
-            {error, eproto}
+            {error, eproto};
+        {'EXIT', Parent, _Reason} ->
+            {error, closed}
     after Patience ->
         ?LOG_ERROR("gentcp: ~ts says nothing", [path()]),
         {error, etimedout}
-    end.
-
-flush(Port) ->
-    receive
-        {Port, _} -> flush(Port);
-        {'EXIT', Port, _} -> flush(Port)
-    after 0 ->
-        ok
     end.
 
 %% @doc Where the program is.
