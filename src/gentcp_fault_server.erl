@@ -49,9 +49,14 @@ start_link() ->
 %% @doc Makes the table of the rules, for the process that is to own it.
 -spec make_table() -> ok.
 make_table() ->
-    ?TABLE = ets:new(?TABLE, [named_table, public, ordered_set, {keypos, #rule.id}]),
-    true = ets:insert(?TABLE, {value, seed, rand:uniform(1 bsl 64) - 1}),
-    gentcp_kin:need(false).
+    case ets:whereis(?TABLE) of
+        undefined ->
+            ?TABLE = ets:new(?TABLE, [named_table, public, ordered_set, {keypos, #rule.id}]),
+            true = ets:insert(?TABLE, {value, seed, rand:uniform(1 bsl 64) - 1}),
+            gentcp_kin:need(false);
+        _OfAnUpgrade ->
+            ok
+    end.
 
 -spec init([]) -> {ok, #state{}}.
 init([]) ->
