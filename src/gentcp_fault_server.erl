@@ -32,6 +32,8 @@
     holder :: pid() | none
 }).
 
+-define(ANY_RULE, erlang:make_tuple(record_info(size, rule), '_', [{1, rule}])).
+
 -record(state, {
     next = 1 :: gentcp_fault:rule_id(),
     %% Of the holders of rules.
@@ -128,7 +130,7 @@ call(Request) ->
 
 %% The table is there while the application runs.
 rules() ->
-    try ets:match_object(?TABLE, #rule{_ = '_'})
+    try ets:match_object(?TABLE, ?ANY_RULE)
     catch error:badarg -> []
     end.
 
@@ -163,7 +165,7 @@ handle_call({add, Selector, Faults, Expanded, Holder}, _From, #state{next = Id} 
 handle_call({remove, Id}, _From, State) ->
     {reply, take_away(Id), State};
 handle_call(clear, _From, State) ->
-    true = ets:match_delete(?TABLE, #rule{_ = '_'}),
+    true = ets:match_delete(?TABLE, ?ANY_RULE),
     _ = command_all({fault_clear}),
     ok = gentcp_kin:need(false),
     {reply, ok, State};

@@ -65,7 +65,7 @@ expand(Faults) ->
     end.
 
 expand(Faults, Within) when is_list(Faults) ->
-    is_proper(Faults) orelse throw({bad_fault, Faults, not_a_list}),
+    is_proper(Faults) orelse throw({bad_fault, Faults, bad_list}),
     lists:flatmap(fun(Fault) -> expand(Fault, Within) end, Faults);
 expand({profile, Name} = Profile, Within) ->
     case find(Name) of

@@ -6,7 +6,7 @@
 -export([to_wire/2, needs_kin/1]).
 
 %% More than anybody nests, and less than the wire takes.
--define(MAX_DEPTH, 100).
+-define(MAX_DEPTH, 32).
 
 %% @doc The selector for the program of a port. What is a socket of another one, or of a
 %% program that has ended, matches nothing there.
@@ -38,11 +38,15 @@ wire({family, Family}, _Port, _Depth)
 wire({Kind, Selectors}, Port, Depth)
   when Kind =:= all_of; Kind =:= any_of; Kind =:= none_of ->
     is_list(Selectors) andalso length_of(Selectors) =/= improper
-        orelse throw({bad_fault, {Kind, Selectors}, not_a_list}),
+        orelse throw({bad_fault, {Kind, Selectors}, bad_list}),
     {Kind, [wire(Selector, Port, Depth - 1) || Selector <- Selectors]};
 wire({nth, N, Selector}, Port, Depth) ->
     is_integer(N) andalso N > 0 orelse throw({bad_fault, {nth, N, Selector}, bad_number}),
     {nth, N, wire(Selector, Port, Depth - 1)};
+wire({direction, _} = Selector, _Port, _Depth) ->
+    throw({bad_fault, Selector, unknown_direction});
+wire({family, _} = Selector, _Port, _Depth) ->
+    throw({bad_fault, Selector, unknown_family});
 wire(Port, _, _Depth) when is_port(Port) ->
     throw({bad_fault, Port, not_a_gentcp_socket});
 wire(Other, _Port, _Depth) ->
