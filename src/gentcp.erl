@@ -445,14 +445,14 @@ info(?SOCKET(_, Id, _) = S) ->
           {ok, {inet:ip_address(), inet:port_number()} | inet:returned_non_ip_address()}
         | {error, atom()}.
 peername(?SOCKET(Port, Id, _)) ->
-    einval_if_closed(call(Port, {peername, Id})).
+    einval_if_closed(call_owned(Port, Id, {peername, Id})).
 
 %% @doc As `inet:sockname/1'.
 -spec sockname(socket()) ->
           {ok, {inet:ip_address(), inet:port_number()} | inet:returned_non_ip_address()}
         | {error, atom()}.
 sockname(?SOCKET(Port, Id, _)) ->
-    einval_if_closed(call(Port, {sockname, Id})).
+    einval_if_closed(call_owned(Port, Id, {sockname, Id})).
 
 %% @doc As `inet:peernames/1'.
 -spec peernames(socket()) -> {ok, [term()]} | {error, atom()}.
@@ -586,10 +586,15 @@ command(Port, Frame) ->
 
 %% A call that asks for the input of the socket, or changes how it is read, ends the
 %% loan of packets.
-ask_input(?SOCKET(Port, _, _) = S, Command) ->
+ask_input(?SOCKET(Port, Id, _) = S, Command) ->
     case gentcp_port:lookup(Port) of
-        {_, _, _} = Shared -> ask_input(S, Shared, Command);
-        closed -> {error, closed}
+        {_, _, _} = Shared ->
+            case gentcp_port:is_orphan(Port, Id) of
+                true -> {error, closed};
+                false -> ask_input(S, Shared, Command)
+            end;
+        closed ->
+            {error, closed}
     end.
 
 ask_input(?SOCKET(Port, Id, Slot), {Router, Credit, Loans}, Command) ->
@@ -603,6 +608,13 @@ ask_input(?SOCKET(Port, Id, Slot), {Router, Credit, Loans}, Command) ->
             Result;
         false ->
             call(Port, Router, Command)
+    end.
+
+%% A question about a socket, which is closed once its owner is dead.
+call_owned(Port, Id, Command) ->
+    case gentcp_port:is_orphan(Port, Id) of
+        true -> {error, closed};
+        false -> call(Port, Command)
     end.
 
 call(Port, Command) ->

@@ -12,18 +12,22 @@
 %% For the router.
 -export([start/3, table/2, keep/2, forget/2]).
 
+%% For everybody.
+-export([owner/2]).
+
 -include("gentcp_socket.hrl").
 
-%% @doc Starts the heir of the calling process. `Key' is that of the router's persistent term.
--spec start(term(), port(), gentcp_program:program()) -> pid().
-start(Key, Port, Program) ->
+%% @doc Starts the heir of the calling process. `Keys' are those of the router's persistent terms.
+-spec start([term()], port(), gentcp_program:program()) -> pid().
+start(Keys, Port, Program) ->
     Router = self(),
-    spawn(fun() -> init(Router, Key, Port, Program) end).
+    spawn(fun() -> init(Router, Keys, Port, Program) end).
 
 %% @doc A table of sockets, of the calling process.
 -spec table(pid(), gentcp_credit:array()) -> ets:table().
 table(Heir, Credit) ->
-    ets:new(?MODULE, [set, private, {keypos, #socket.id}, {heir, Heir, Credit}]).
+    ets:new(?MODULE, [set, protected, {keypos, #socket.id}, {read_concurrency, true},
+                       {heir, Heir, Credit}]).
 
 %% @doc Notes what the heir has to know of a socket.
 -spec keep(ets:table(), #socket{}) -> ok.
@@ -36,14 +40,21 @@ forget(Table, Id) ->
     true = ets:delete(Table, Id),
     ok.
 
-init(Router, Key, Port, Program) ->
+%% @doc Who owns a socket; `none' if it is not open.
+-spec owner(ets:table(), gentcp_proto:id()) -> pid() | none.
+owner(Table, Id) ->
+    try ets:lookup_element(Table, Id, #socket.owner)
+    catch error:badarg -> none
+    end.
+
+init(Router, Keys, Port, Program) ->
     Monitor = erlang:monitor(process, Router),
     receive
         {'DOWN', Monitor, process, Router, Reason} ->
             %% The table has come before.
             receive
                 {'ETS-TRANSFER', Table, Router, Credit} ->
-                    _ = persistent_term:erase(Key),
+                    lists:foreach(fun persistent_term:erase/1, Keys),
                     tell(ets:tab2list(Table), Credit)
             after 0 ->
                 ok

@@ -21,7 +21,7 @@
 -export([start_link/1, init/2]).
 
 %% For callers.
--export([lookup/1, open/3, ask/2]).
+-export([lookup/1, is_orphan/2, open/3, ask/2]).
 
 %% For sys.
 -export([system_continue/3, system_terminate/4, system_code_change/4,
@@ -103,7 +103,7 @@ init(Shard, Name) ->
 start_program(Shard, Name) ->
     case gentcp_program:open() of
         {ok, Port, Program} ->
-            Heir = gentcp_heir:start(key(Port), Port, Program),
+            Heir = gentcp_heir:start([key(Port), owners(Port)], Port, Program),
             gentcp_shard:opened(Shard, {Heir, Port, Program}),
             case gentcp_program:hello(Port, Shard, ?HELLO_TIMEOUT) of
                 {ok, Hello} ->
@@ -112,6 +112,7 @@ start_program(Shard, Name) ->
                     State = new(Shard, Name, Port, Program, Heir, Hello),
                     persistent_term:put(key(Port),
                                         {self(), State#state.credit, State#state.loans}),
+                    persistent_term:put(owners(Port), State#state.legacy),
                     {ok, State};
                 Error ->
                     Error
@@ -153,6 +154,9 @@ new(Parent, Name, Port, Program, Heir, Hello) ->
 key(Port) ->
     {?MODULE, Port}.
 
+owners(Port) ->
+    {gentcp_heir, Port}.
+
 %%
 %% For callers
 %%
@@ -162,6 +166,20 @@ key(Port) ->
 -spec lookup(port()) -> {pid(), gentcp_credit:array(), gentcp_ahead:loans()} | closed.
 lookup(Port) ->
     persistent_term:get(key(Port), closed).
+
+%% @doc Whether the owner of a socket is dead, and the port program may not have heard of it. Who
+%% has seen the death finds no open socket any more.
+-spec is_orphan(port(), gentcp_proto:id()) -> boolean().
+is_orphan(Port, Id) ->
+    case persistent_term:get(owners(Port), closed) of
+        closed ->
+            false;
+        Owners ->
+            case gentcp_heir:owner(Owners, Id) of
+                none -> false;
+                Owner -> not is_process_alive(Owner)
+            end
+    end.
 
 %% @doc Opens a socket for the calling process. `Activity' is what the options
 %% say of its active mode; an accepted socket takes that of its listener.
@@ -271,7 +289,7 @@ frame(Frame, State) ->
 %% is in the hands of somebody else. Its sockets end as if it had ended.
 -spec lies(term(), binary(), #state{}) -> no_return().
 lies(What, Frame, #state{program = Program} = State) ->
-    ?LOG_ERROR("gentcp: port program ~b breaks the protocol (~tP) and is killed: ~tP",
+    ?LOG_ERROR("gentcp: port program ~b breaks the protocol (~0tP) and is killed: ~0tP",
                [gentcp_program:os_pid(Program), What, 10, Frame, 20]),
     stop({shutdown, {port_program, eproto}}, farewell(State)).
 
@@ -334,7 +352,7 @@ message({gone, Id, Reason}, _Size, State) ->
 message({reply, ping, _Pong}, _Size, State) ->
     State;
 message({error, Reason}, _Size, State) ->
-    ?LOG_WARNING("gentcp: the port program refused a command: ~tp", [Reason]),
+    ?LOG_WARNING("gentcp: the port program refused a command: ~0tp", [Reason]),
     State;
 message(_Unknown, _Size, _State) ->
     throw({lie, unknown_message}).
@@ -677,6 +695,7 @@ is_goodbye(Frame) ->
 farewell(#state{port = Port, registry = Registry, credit = Credit} = State) ->
     true = unregister(State#state.name),
     _ = persistent_term:erase(key(Port)),
+    _ = persistent_term:erase(owners(Port)),
     Sockets = gentcp_registry:sockets(Registry),
     Activities = [gentcp_credit:activity(Credit, Slot, Id) || #socket{id = Id, slot = Slot} <- Sockets],
     lists:foreach(fun(#socket{slot = Slot}) -> gentcp_credit:close(Credit, Slot) end, Sockets),

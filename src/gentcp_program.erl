@@ -69,11 +69,11 @@ hello(Port, Parent, Patience) ->
                 [{hello, 1, #{} = Hello}] ->
                     {ok, Hello};
                 Other ->
-                    ?LOG_ERROR("gentcp: ~ts speaks another protocol: ~tP", [path(), Other, 20]),
+                    ?LOG_ERROR("gentcp: ~ts speaks another protocol: ~0tP", [path(), Other, 20]),
                     {error, eproto}
             catch
                 error:_ ->
-                    ?LOG_ERROR("gentcp: ~ts speaks no protocol: ~tP", [path(), Frame, 20]),
+                    ?LOG_ERROR("gentcp: ~ts speaks no protocol: ~0tP", [path(), Frame, 20]),
                     {error, eproto}
             end;
         {Port, {exit_status, _} = Ending} ->

@@ -139,7 +139,7 @@ up(info, {'EXIT', Router, Reason}, #data{router = Router, since = Since} = Data)
         {shutdown, _} ->
             ok;
         _ ->
-            ?LOG_ERROR("gentcp: a router has died (~tP), and its port program is killed", [Reason, 20])
+            ?LOG_ERROR("gentcp: a router has died (~0tP), and its port program is killed", [Reason, 20])
     end,
     Lived = erlang:monotonic_time(millisecond) - Since,
     ended(Data#data{again = Lived >= ?PROBATION}, []);
