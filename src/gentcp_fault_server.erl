@@ -77,9 +77,10 @@ init([]) ->
 -spec add(gentcp_fault:selector(), gentcp_fault:faults(), pid() | none) ->
           {ok, gentcp_fault:rule_id()} | {error, gentcp_fault:bad_fault() | atom()}.
 add(Selector, Faults, Holder) ->
-    case gentcp_profile:expand(Faults) of
-        {ok, Expanded} -> call({add, Selector, Faults, Expanded, Holder});
-        {error, _} = Error -> Error
+    case {gentcp_selector:check(Selector), gentcp_profile:expand(Faults)} of
+        {ok, {ok, Expanded}} -> call({add, Selector, Faults, Expanded, Holder});
+        {ok, {error, _} = Error} -> Error;
+        {{error, _} = Error, _} -> Error
     end.
 
 -spec remove(gentcp_fault:rule_id()) -> ok | {error, enoent}.
@@ -141,14 +142,10 @@ rules() ->
 %% @doc The commands that bring a new program of a port under the rules of the node.
 -spec replay(port()) -> [gentcp_proto:command()].
 replay(Port) ->
-    [{fault_seed, seed()} |
-     [Command || Rule <- rules(), {ok, Command} <- [rule_command(Rule, Port)]]].
+    [{fault_seed, seed()} | [rule_command(Rule, Port) || Rule <- rules()]].
 
 rule_command(#rule{id = Id, selector = Selector, expanded = Faults}, Port) ->
-    case gentcp_selector:to_wire(Selector, Port) of
-        {ok, Wire} -> {ok, {fault_rule, Id, Wire, Faults}};
-        {error, _} = Error -> Error
-    end.
+    {fault_rule, Id, gentcp_selector:to_wire(Selector, Port), Faults}.
 
 %%
 %% The server
@@ -213,25 +210,19 @@ apply_rule(#rule{id = Id, selector = Selector} = Rule) ->
     end.
 
 tell_all(#rule{selector = Selector} = Rule) ->
+    gentcp_selector:needs_kin(Selector) andalso gentcp_kin:need(true),
     Programs = programs(),
-    %% Before anybody is told of kin, the terms are known to be right.
-    case check([rule_command(Rule, Port) || {_, Port} <- Programs]) of
-        {error, _} = Error ->
-            Error;
-        ok ->
-            gentcp_selector:needs_kin(Selector)
-                andalso not gentcp_kin:is_needed() andalso tell_kin(Programs),
-            check([begin
-                       {ok, Command} = rule_command(Rule, Port),
-                       command(Program, Command)
-                   end || {_, Port} = Program <- Programs])
-    end.
-
-check(Results) ->
+    gentcp_selector:needs_kin(Selector) andalso ask_all(kin, Programs),
+    Results = [command(Program, rule_command(Rule, Port)) || {_, Port} = Program <- Programs],
+    %% What was lent before comes back, so that whoever asks from now on meets the rule.
+    ask_all(recall, Programs),
     case [Error || {error, _} = Error <- Results, Error =/= {error, closed}] of
         [First | _] -> First;
         [] -> ok
     end.
+
+ask_all(Question, Programs) ->
+    lists:foreach(fun({Router, _Port}) -> gentcp_port:ask(Router, Question) end, Programs).
 
 take_away(Id) ->
     case ets:take(?TABLE, Id) of
@@ -247,26 +238,6 @@ review_kin() ->
     gentcp_kin:need(lists:any(fun(#rule{selector = Selector}) ->
                                   gentcp_selector:needs_kin(Selector)
                               end, rules())).
-
-%% From now on the routers say who opens what; here it is said of what there is.
-tell_kin(Programs) ->
-    ok = gentcp_kin:need(true),
-    lists:foreach(fun({Router, Port}) ->
-        case gentcp_port:ask(Router, sockets) of
-            Sockets when is_list(Sockets) ->
-                lists:foreach(fun(S) -> tell_kin_of(S, Router, Port) end, Sockets);
-            closed ->
-                ok
-        end
-    end, Programs).
-
-tell_kin_of({'$inet', gentcp, {Port, Id, _Slot}}, Router, Port) ->
-    case gentcp_port:ask(Router, {owner, Id}) of
-        {ok, Owner} ->
-            send(Port, gentcp_proto:cast({kin, Id, gentcp_kin:of_process(Owner)}));
-        _Gone ->
-            ok
-    end.
 
 %%
 %% The log

@@ -6,7 +6,7 @@
 %% @private
 -module(gentcp_kin).
 
--export([is_needed/0, need/1, with_kin/2, of_process/1]).
+-export([is_needed/0, need/1, with_kin/2, of_process/1, of_socket/2]).
 
 %% No chain of ancestors is that long but one that goes in circles, and what is
 %% sent with each socket should be short.
@@ -51,6 +51,12 @@ add(Command, _Kin) ->
 -spec of_process(pid()) -> [pid(), ...].
 of_process(Pid) ->
     [Pid | lists:delete(Pid, lists:reverse(closure([Pid], [])))].
+
+%% @doc The kin of a socket with this owner that had such kin before.
+-spec of_socket(pid(), [pid()]) -> [pid(), ...].
+of_socket(Owner, Before) ->
+    Kin = of_process(Owner),
+    lists:sublist(Kin ++ [Pid || Pid <- Before, not lists:member(Pid, Kin)], ?MAX_KIN).
 
 closure(_ToDo, Seen) when length(Seen) >= ?MAX_KIN ->
     Seen;

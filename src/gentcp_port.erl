@@ -42,6 +42,8 @@
       | {monitor, gentcp_proto:id(), pid(), reference()}
       | {cancel_monitor, reference()}
       | sockets
+      | kin
+      | recall
       | info.
 
 %% How many octets may be under way from the port program, and how many the
@@ -497,16 +499,21 @@ opened(Id, #opening{caller = Caller, alias = Alias} = Opening, State) ->
                                  monitor = Monitor, slot = Slot},
                          State#state{registry = Registry1, early = none}),
     %% From here on it belongs to the caller, who may die as any owner may.
-    tell_kin(Id, Caller, State1),
-    is_accept(Opening) andalso cast({adopt, Id}, State1),
+    State2 = tell_kin(socket(Id, State1), State1),
+    is_accept(Opening) andalso cast({adopt, Id}, State2),
     gentcp_delivery:tell(Alias, {ok, S}),
-    State1.
+    State2.
 
-%% Rules may have asked for it since the command was sent.
-tell_kin(Id, Owner, State) ->
+%% Says whose a socket is, if some rule asks for it. Those that it came from before are
+%% remembered: a socket that is handed on to a process of some library still comes from them.
+tell_kin(#socket{id = Id, owner = Owner, kin = Before} = Socket, State) ->
     case gentcp_kin:is_needed() of
-        true -> cast({kin, Id, gentcp_kin:of_process(Owner)}, State);
-        false -> ok
+        true ->
+            Kin = gentcp_kin:of_socket(Owner, Before),
+            cast({kin, Id, Kin}, State),
+            put_socket(Socket#socket{kin = Kin}, State);
+        false ->
+            State
     end.
 
 %% Nobody is left to take it. A connection goes to the next acceptor.
@@ -603,8 +610,8 @@ answer({commit, Id, To}, State) ->
         #socket{monitor = Old} = Socket ->
             true = erlang:demonitor(Old, [flush]),
             Monitor = erlang:monitor(process, To, [{tag, {owner, Id}}]),
-            tell_kin(Id, To, State),
-            {ok, end_transfer(Socket#socket{owner = To, monitor = Monitor}, State)};
+            Socket1 = Socket#socket{owner = To, monitor = Monitor},
+            {ok, end_transfer(Socket1, tell_kin(Socket1, State))};
         none ->
             {gone, State}
     end;
@@ -633,6 +640,12 @@ answer({cancel_monitor, Ref}, #state{registry = Registry} = State) ->
     end;
 answer(sockets, #state{registry = Registry} = State) ->
     {[S || #socket{term = S, gone = no} <- gentcp_registry:sockets(Registry)], State};
+answer(kin, #state{registry = Registry} = State) ->
+    {ok, lists:foldl(fun tell_kin/2, State, gentcp_registry:sockets(Registry))};
+answer(recall, #state{registry = Registry, loans = Loans} = State) ->
+    _ = [ask(Id, none, State) || #socket{id = Id, slot = Slot} <- gentcp_registry:sockets(Registry),
+                                 gentcp_ahead:is_open(Loans, Slot)],
+    {ok, State};
 answer(info, #state{port = Port, program = Program, registry = Registry} = State) ->
     {#{port => Port, os_pid => gentcp_program:os_pid(Program),
        sockets => gentcp_registry:size(Registry),

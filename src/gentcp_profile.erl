@@ -37,6 +37,9 @@
     small_pieces => [{slice, 1, 16}]
 }).
 
+%% More than anybody nests.
+-define(MAX_DEPTH, 64).
+
 %% @doc The names of all profiles, sorted.
 -spec names() -> [atom()].
 names() ->
@@ -60,37 +63,39 @@ own() ->
 %% the port program to say.
 -spec expand(gentcp_fault:faults()) -> {ok, [term()]} | {error, gentcp_fault:bad_fault()}.
 expand(Faults) ->
-    try {ok, expand(Faults, [])}
+    try {ok, expand(Faults, [], ?MAX_DEPTH)}
     catch throw:{bad_fault, _, _} = Bad -> {error, Bad}
     end.
 
-expand(Faults, Within) when is_list(Faults) ->
+expand(Faults, _Within, 0) ->
+    throw({bad_fault, Faults, too_deep});
+expand(Faults, Within, Depth) when is_list(Faults) ->
     is_proper(Faults) orelse throw({bad_fault, Faults, bad_list}),
-    lists:flatmap(fun(Fault) -> expand(Fault, Within) end, Faults);
-expand({profile, Name} = Profile, Within) ->
+    lists:flatmap(fun(Fault) -> expand(Fault, Within, Depth - 1) end, Faults);
+expand({profile, Name} = Profile, Within, Depth) ->
     case find(Name) of
-        {ok, Faults} -> profile(Name, Faults, Within);
+        {ok, Faults} -> profile(Name, Faults, Within, Depth);
         error -> throw({bad_fault, Profile, unknown_profile})
     end;
-expand(Name, Within) when is_atom(Name) ->
+expand(Name, Within, Depth) when is_atom(Name) ->
     case find(Name) of
-        {ok, Faults} -> profile(Name, Faults, Within);
+        {ok, Faults} -> profile(Name, Faults, Within, Depth);
         error -> [Name]
     end;
-expand({Kind, Fault}, Within) when Kind =:= in; Kind =:= out; Kind =:= once ->
-    [{Kind, inner(Fault, Within)}];
-expand({Kind, When, Fault}, Within)
+expand({Kind, Fault}, Within, Depth) when Kind =:= in; Kind =:= out; Kind =:= once ->
+    [{Kind, inner(Fault, Within, Depth)}];
+expand({Kind, When, Fault}, Within, Depth)
   when Kind =:= probability; Kind =:= nth; Kind =:= 'after'; Kind =:= for ->
-    [{Kind, When, inner(Fault, Within)}];
-expand(Fault, _Within) ->
+    [{Kind, When, inner(Fault, Within, Depth)}];
+expand(Fault, _Within, _Depth) ->
     [Fault].
 
-profile(Name, Faults, Within) ->
+profile(Name, Faults, Within, Depth) ->
     lists:member(Name, Within) andalso throw({bad_fault, {profile, Name}, within_itself}),
-    expand(Faults, [Name | Within]).
+    expand(Faults, [Name | Within], Depth - 1).
 
-inner(Fault, Within) ->
-    case expand(Fault, Within) of
+inner(Fault, Within, Depth) ->
+    case expand(Fault, Within, Depth - 1) of
         [Single] -> Single;
         Several -> Several
     end.

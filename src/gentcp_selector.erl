@@ -3,19 +3,25 @@
 %% @private
 -module(gentcp_selector).
 
--export([to_wire/2, needs_kin/1]).
+-export([check/1, to_wire/2, needs_kin/1]).
 
 %% More than anybody nests, and less than the wire takes.
 -define(MAX_DEPTH, 32).
 
+%% @doc Whether a term is a selector.
+-spec check(term()) -> ok | {error, gentcp_fault:bad_fault()}.
+check(Selector) ->
+    try wire(Selector, none, ?MAX_DEPTH) of
+        _ -> ok
+    catch
+        throw:{bad_fault, _, _} = Bad -> {error, Bad}
+    end.
+
 %% @doc The selector for the program of a port. What is a socket of another one, or of a
 %% program that has ended, matches nothing there.
--spec to_wire(gentcp_fault:selector(), port()) ->
-          {ok, term()} | {error, gentcp_fault:bad_fault()}.
+-spec to_wire(gentcp_fault:selector(), port()) -> term().
 to_wire(Selector, Port) ->
-    try {ok, wire(Selector, Port, ?MAX_DEPTH)}
-    catch throw:{bad_fault, _, _} = Bad -> {error, Bad}
-    end.
+    wire(Selector, Port, ?MAX_DEPTH).
 
 wire(Selector, _Port, 0) ->
     throw({bad_fault, Selector, too_deep});
