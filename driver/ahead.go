@@ -65,7 +65,7 @@ func (d *Session) cmdTaken(c *portproto.Command, s *sockets.Socket) error {
 		return err
 	}
 	s.Taken(loan, count)
-	return d.done(c, nil)
+	return nil
 }
 
 // cmdSettle is {settle, Id, Loan, Count} or {settle, Id, Loan, Count, Command}, where Command is
@@ -77,28 +77,26 @@ func (d *Session) cmdSettle(c *portproto.Command, s *sockets.Socket) error {
 		return err
 	}
 	if c.Arity == 4 {
-		if err := c.Args.Finish(); err != nil {
-			return err
-		}
-		return d.done(c, nil)
+		return c.Args.Finish()
 	}
 	if err := c.Inner(); err != nil {
 		return err
 	}
-	if !asks[string(c.Name)] {
+	row, err := find(c)
+	if row == nil || !row.asks {
 		return bad("settle goes before a command that asks for the input, not before %.64q", c.Name)
 	}
-	if err := checkArity(c); err != nil {
+	if err != nil {
 		return err
 	}
-	inner, err := d.socket(c)
+	inner, err := d.socket(c, row.about)
 	if err != nil {
 		return err
 	}
 	if inner != s {
 		return bad("settle and its command are about two sockets")
 	}
-	return d.socketCommand(c, s)
+	return d.carryOut(row, c, s)
 }
 
 func loanArguments(c *portproto.Command) (loan, count int, err error) {
@@ -110,9 +108,4 @@ func loanArguments(c *portproto.Command) (loan, count int, err error) {
 		return 0, 0, bad("no loan has the number %d, or %d packets", l, n)
 	}
 	return int(l), int(n), nil
-}
-
-// asks are the commands that end a loan: those that read the input, or change how it is read.
-var asks = map[string]bool{
-	"setopts": true, "getopts": true, "recv": true, "unrecv": true, "unread": true, "getstat": true, "info": true,
 }

@@ -315,8 +315,8 @@ func TestCommandsThatEndALoan(t *testing.T) {
 		}
 		assert.Equal(t, left, p.rest(id), command)
 	}
-	for name := range asks {
-		assert.True(t, named[name], "%s has no row", name)
+	for _, row := range commands {
+		assert.Equal(t, row.asks, named[row.name], row.name)
 	}
 }
 
@@ -452,11 +452,12 @@ func TestCommandsThatSettleDoesNotGoBefore(t *testing.T) {
 		"{recv, one, 0, 0}":       "the socket of recv is not an integer",
 		"{recv, I, 0}":            "recv takes 3 arguments, not 2",
 		"info":                    "info takes 1 argument, not 0",
-		"{recv, I, minus, 0}":     "a timeout is in milliseconds, or infinity",
+		"{unread, I, {no, data}}": "the packet of unread",
 		"{unrecv, I, {no, data}}": "the data of unrecv",
 	} {
 		p.refused(ids.Replace("{settle, I, 1, 0, "+command+"}"), why)
 	}
+	assert.Regexp(t, badCommandPattern, p.call("{settle, %d, 1, 0, {recv, %[1]d, minus, 0}}", id))
 	assert.Equal(t, "{error,closed}", p.call("{settle, %d, 1, 0, {recv, 4711, 0, 0}}", id))
 	assert.Equal(t, "bcd", p.rest(id))
 	assert.Equal(t, "", p.rest(other))

@@ -4,6 +4,7 @@ import (
 	"github.com/gentcp/gentcp/etf"
 	"github.com/gentcp/gentcp/portproto"
 	"github.com/gentcp/gentcp/sockets"
+	"github.com/gentcp/gentcp/sockets/fault"
 
 	"golang.org/x/sys/unix"
 )
@@ -50,16 +51,13 @@ func (d *Session) takeDescriptor(n int64) (int, error) {
 }
 
 // cmdListen is {listen, Family, Address, Options}.
-func (d *Session) cmdListen(c *portproto.Command) error {
+func (d *Session) cmdListen(c *portproto.Command, _ *sockets.Socket) error {
 	f, err := readFamily(&c.Args)
 	if err != nil {
 		return err
 	}
 	addr, bound, err := readAddress(&c.Args, f)
 	if err != nil {
-		return err
-	}
-	if err := d.mustCall(c); err != nil {
 		return err
 	}
 	start, err := d.start(&c.Args, sockets.ForListen)
@@ -70,13 +68,16 @@ func (d *Session) cmdListen(c *portproto.Command) error {
 	if bound {
 		at = &addr
 	}
-	s, err := d.stack.Listen(f, at, start)
-	d.newCall(c).Opened(s, err)
+	k := d.newCall(c)
+	k.wait(nil, cancelConnect)
+	if s := d.stack.ListenCall(f, at, start, k); s != nil && k.waits && k.socket == nil {
+		k.socket = s
+	}
 	return nil
 }
 
 // cmdConnect is {connect, Family, Remote, Local, Options, Timeout}.
-func (d *Session) cmdConnect(c *portproto.Command) error {
+func (d *Session) cmdConnect(c *portproto.Command, _ *sockets.Socket) error {
 	f, err := readFamily(&c.Args)
 	if err != nil {
 		return err
@@ -96,9 +97,6 @@ func (d *Session) cmdConnect(c *portproto.Command) error {
 	ms, err := timeout(&c.Args)
 	if err == nil {
 		err = c.Args.Finish()
-	}
-	if err == nil {
-		err = d.mustCall(c)
 	}
 	if err != nil {
 		return err
@@ -123,15 +121,12 @@ func (d *Session) cmdConnect(c *portproto.Command) error {
 func cancelConnect(k *call) bool { return k.socket.CancelConnect() }
 
 // cmdFdOpen is {fdopen, Family, Fd, Options}.
-func (d *Session) cmdFdOpen(c *portproto.Command) error {
+func (d *Session) cmdFdOpen(c *portproto.Command, _ *sockets.Socket) error {
 	f, err := readFamily(&c.Args)
 	if err != nil {
 		return err
 	}
 	n := c.Args.Uint()
-	if err := d.mustCall(c); err != nil {
-		return err
-	}
 	start, err := d.start(&c.Args, sockets.ForSet)
 	if err != nil {
 		return err
@@ -144,26 +139,46 @@ func (d *Session) cmdFdOpen(c *portproto.Command) error {
 	return nil
 }
 
-// cmdAccept is {accept, Id, Timeout} or {accept, Id, Timeout, hold}.
+// cmdAccept is {accept, Id, Timeout}, {accept, Id, Timeout, hold} or {accept, Id, Timeout, hold, Kin}.
 func (d *Session) cmdAccept(c *portproto.Command, s *sockets.Socket) error {
 	ms, err := timeout(&c.Args)
 	if err != nil {
 		return err
 	}
-	hold := c.Arity == 4
+	hold := c.Arity >= 4
 	if hold && string(c.Args.Atom()) != "hold" {
 		return bad("accept knows hold and nothing else")
+	}
+	var kin [][]byte
+	if c.Arity == 5 {
+		if kin, err = readKin(&c.Args); err != nil {
+			return bad("kin is a list: %v", err)
+		}
 	}
 	if err := c.Args.Finish(); err != nil {
 		return err
 	}
-	if err := d.mustCall(c); err != nil {
-		return err
-	}
 	k := d.newCall(c)
+	k.kin = kin
 	k.wait(s, cancelAccept)
+	if s.CallFaults(fault.Accept) {
+		d.inject(k, fault.Accept, ms, func(ms int64) { s.Accept(ms, hold, k) })
+		return nil
+	}
 	s.Accept(ms, hold, k)
 	return nil
 }
 
 func cancelAccept(k *call) bool { return k.socket.CancelAccept(k) }
+
+// cmdAdopt is {adopt, Id}.
+func (d *Session) cmdAdopt(_ *portproto.Command, s *sockets.Socket) error {
+	s.Adopt()
+	return nil
+}
+
+// cmdReturn is {return, Id}.
+func (d *Session) cmdReturn(_ *portproto.Command, s *sockets.Socket) error {
+	s.Return()
+	return nil
+}

@@ -49,10 +49,13 @@ type Session struct {
 	lastID    sockets.ID // the latest socket that the node has heard of
 	waiting   *call      // calls that are not answered yet, newest first
 	freeCalls *call
-	current   *sockets.Socket  // that the present command is about
-	options   []sockets.Option // of a setopts, used again
-	taken     int              // calls that have been taken on so far
-	err       error
+	present   portproto.Command // that is being carried out; here it costs no allocation
+	current   *sockets.Socket   // that it is about
+	options   []sockets.Option  // of a setopts, used again
+	taken     int               // calls that have been taken on so far
+	// sends of all sockets that faults have wait
+	delayedSends int
+	err          error
 }
 
 // Run serves the commands of stdin until its end, which is no error.

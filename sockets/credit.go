@@ -9,10 +9,10 @@ const maxWindow = 256 << 10
 // openWindow tells how much can be sent without filling the kernel's buffer. The
 // kernel's figure includes its own overhead, so half of it counts.
 func (s *Socket) openWindow() {
-	if s.state != connected || s.held || s.strict {
+	if s.state != connected || s.held || s.strict || s.callsOnly {
 		return
 	}
-	size, err := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_SNDBUF)
+	size, err := s.desc.intOption(unix.SOL_SOCKET, unix.SO_SNDBUF)
 	if err != nil {
 		return
 	}

@@ -177,7 +177,7 @@ func (s *Socket) becomeHuskQuietly() {
 	if s.state == gone {
 		return // closed by a callback that has just been told
 	}
-	s.state = husk
+	s.setState(husk)
 	s.clearInput()
 	s.clearOutput()
 	s.partial = nil
@@ -201,7 +201,7 @@ func (s *Socket) finish(reason error, flush bool) {
 		return
 	}
 	wasConnected := s.state == connected
-	s.state = gone
+	s.setState(gone)
 	delete(s.st.sockets, s.id)
 	if s.listener != nil {
 		s.listener.end(s.st)
@@ -209,6 +209,7 @@ func (s *Socket) finish(reason error, flush bool) {
 	if d := s.dial; d != nil {
 		s.dial = nil
 		s.st.stop(&d.timer)
+		s.st.stop(&d.delay)
 		d.done.Opened(nil, ErrClosed)
 	}
 	s.recvFailed(ErrClosed)
@@ -265,7 +266,7 @@ func (s *Socket) Shutdown(how int) error {
 			return nil
 		}
 	}
-	if err := unix.Shutdown(s.fd, how); err != nil {
+	if err := s.desc.shutdown(how); err != nil {
 		return err
 	}
 	if how != unix.SHUT_WR {

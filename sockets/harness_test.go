@@ -120,7 +120,7 @@ func (w *world) until(what string, f func() bool) {
 }
 
 // expire makes a timer that runs fire now.
-func (w *world) expire(which func() *timer) {
+func (w *world) expire(which func() *Timer) {
 	w.t.Helper()
 	w.do(func() {
 		tm := which()
@@ -130,8 +130,8 @@ func (w *world) expire(which func() *timer) {
 }
 
 // sendTimeout is the timer of the sender that is blocked on s.
-func sendTimeout(s *Socket) func() *timer {
-	return func() *timer { return &s.blocked.timer }
+func sendTimeout(s *Socket) func() *Timer {
+	return func() *Timer { return &s.blocked.timer }
 }
 
 func openDescriptors(t testing.TB) int {
@@ -583,7 +583,7 @@ func (w *world) arrived(s *Socket, n int) {
 	w.t.Helper()
 	w.until(fmt.Sprintf("%d octets are there", n), func() bool {
 		buf := make([]byte, n+1)
-		got, _, err := unix.Recvfrom(s.fd, buf, unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		got, _, err := unix.Recvfrom(s.desc.fd, buf, unix.MSG_PEEK|unix.MSG_DONTWAIT)
 		return err == nil && got >= n
 	})
 }

@@ -21,7 +21,7 @@ type receiver struct {
 	r      Receiver
 	want   int    // octets, 0 for a packet
 	serial uint64 // which Recv it is: a Receiver may be used again
-	timer  timer
+	timer  Timer
 }
 
 // Recv is gen_tcp:recv/3: a packet of the socket's packet mode, or in raw mode exactly
@@ -32,6 +32,7 @@ func (s *Socket) Recv(length int, timeout int64, r Receiver) {
 		r.Received(s, packet.Packet{}, err)
 		return
 	}
+	s.reclaim()
 	s.recv.serial++
 	serial := s.recv.serial
 	s.recv.r, s.recv.want = r, length
@@ -99,6 +100,7 @@ func (s *Socket) Unrecv(data []byte) error {
 	case s.state != connected:
 		return unix.ENOTCONN
 	}
+	s.reclaim()
 	joined := make([]byte, 0, len(data)+len(s.in))
 	s.in, s.borrowed, s.room = append(append(joined, data...), s.in...), false, nil
 	s.restartInput()
@@ -149,7 +151,7 @@ func (s *Socket) input() {
 }
 
 func (s *Socket) mayReadNow() bool {
-	return s.state == connected && s.fd >= 0 && s.wanted()
+	return s.state == connected && s.desc.open() && s.wanted()
 }
 
 // deliverBuffered delivers from the input that was read before. It tells whether
@@ -196,17 +198,17 @@ func (s *Socket) readOnce() bool {
 		s.growInput(limit)
 		space := s.in[len(s.in):cap(s.in)]
 		limit = min(limit, len(space))
-		n, err := unix.Read(s.fd, space[:limit])
-		s.in = s.in[:len(s.in)+max(n, 0)]
-		return s.hasRead(n, limit, err)
+		n, drained, err := s.desc.read(space[:limit])
+		s.in = s.in[:len(s.in)+n]
+		return s.hasRead(n, drained, err)
 	}
 	// What is delivered at once needs no buffer of its own.
 	scratch := s.st.takeScratch()
-	n, err := unix.Read(s.fd, scratch[:limit])
+	n, drained, err := s.desc.read(scratch[:limit])
 	if n > 0 {
 		s.in, s.borrowed = scratch[:n], true
 	}
-	more := s.hasRead(n, limit, err)
+	more := s.hasRead(n, drained, err)
 	if s.borrowed {
 		s.in, s.borrowed = append([]byte(nil), s.in...), false
 	}
@@ -214,8 +216,9 @@ func (s *Socket) readOnce() bool {
 	return more
 }
 
-// hasRead deals with the outcome of a read of up to limit octets.
-func (s *Socket) hasRead(n, limit int, err error) bool {
+// hasRead deals with the outcome of a read of n octets. drained: the next octet, or the end of
+// the stream, makes a new event.
+func (s *Socket) hasRead(n int, drained bool, err error) bool {
 	switch {
 	case err == unix.EAGAIN:
 		s.canRead = false
@@ -232,7 +235,7 @@ func (s *Socket) hasRead(n, limit int, err error) bool {
 	s.bulk = n >= spliceFrom
 	if s.needed > n && s.recv.want == 0 {
 		s.needed -= n
-		s.drained(n < limit)
+		s.canRead = !drained
 		return s.canRead
 	}
 	s.needed = 0
@@ -245,20 +248,14 @@ func (s *Socket) hasRead(n, limit int, err error) bool {
 			s.recvError(perr)
 			return false
 		}
-		s.drained(n < limit)
+		s.canRead = !drained
 		if s.canRead {
 			s.st.later(s)
 		}
 		return false
 	}
-	s.drained(n < limit)
+	s.canRead = !drained
 	return s.canRead
-}
-
-// drained notes that a short read has emptied the kernel's buffer: the next octet, or
-// the end of the stream if it has not been told of yet, makes a new event.
-func (s *Socket) drained(short bool) {
-	s.canRead = !short || s.peerEnded || s.urgent
 }
 
 func (s *Socket) readLimit() int {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gentcp/gentcp/sockets/fault"
 )
 
 // listener is what a listening socket has beyond the others.
@@ -16,7 +18,7 @@ type listener struct {
 type acceptor struct {
 	done  Opened
 	hold  bool
-	timer timer
+	timer Timer
 }
 
 func (l *listener) waiting() int { return len(l.acceptors) }
@@ -28,25 +30,60 @@ type Start struct {
 	Backlog int
 	Netns   string
 	Fd      int // an open descriptor to use, or -1; it is closed if it cannot be used
+	// Attach, if not nil, is called for this socket after what an Attacher does.
+	Attach func(*Socket)
 }
 
-// Listen opens a listening socket. A nil address is only for descriptors that are bound.
+// Listen opens a listening socket. A nil address is only for descriptors that are bound. Faults on the call
+// are for ListenCall.
 func (st *Stack) Listen(f Family, addr *Addr, start Start) (*Socket, error) {
 	s, err := st.open(f, start)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.bindAndListen(addr, start.Backlog); err != nil {
+	s.attach(Opening{Local: addr}, start.Attach)
+	if err := s.beginToListen(addr, start.Backlog); err != nil {
 		s.discard()
 		return nil, err
 	}
-	s.state = listening
+	return s, nil
+}
+
+// ListenCall is Listen for a caller that waits: it may be told to by faults. It returns the socket that is being opened,
+// for CancelConnect, or nil if it could not be opened; done may have been answered already.
+func (st *Stack) ListenCall(f Family, addr *Addr, start Start, done Opened) *Socket {
+	s, err := st.open(f, start)
+	if err != nil {
+		done.Opened(nil, err)
+		return nil
+	}
+	s.dial = &dial{done: done}
+	s.attach(Opening{Local: addr}, start.Attach)
+	s.openWithFaults(fault.Listen, func() {
+		if err := s.beginToListen(addr, start.Backlog); err != nil {
+			s.connectDone(err)
+			return
+		}
+		s.dial = nil
+		done.Opened(s, nil)
+	})
+	if s.state == gone {
+		return nil
+	}
+	return s
+}
+
+func (s *Socket) beginToListen(addr *Addr, backlog int) error {
+	if err := s.bindAndListen(addr, backlog); err != nil {
+		return err
+	}
+	s.setState(listening)
 	s.listener = &listener{}
 	if err := s.register(); err != nil {
-		s.discard()
-		return nil, fmt.Errorf("watch a listener: %w", err)
+		return fmt.Errorf("watch a listener: %w", err)
 	}
-	return s, nil
+	s.meetFaults()
+	return nil
 }
 
 func (s *Socket) bindAndListen(addr *Addr, backlog int) error {
@@ -59,15 +96,14 @@ func (s *Socket) bindAndListen(addr *Addr, backlog int) error {
 		}
 	}
 	// The backlog crosses inet_drv's protocol as 16 bits.
-	return unix.Listen(s.fd, int(uint16(backlog)))
+	return s.desc.listen(int(uint16(backlog)))
 }
 
 func (s *Socket) bind(addr Addr) error {
-	sa, err := addr.sockaddr(s.family)
-	if err != nil {
+	if _, err := addr.sockaddr(s.family); err != nil {
 		return err
 	}
-	return unix.Bind(s.fd, sa)
+	return s.desc.bind(addr)
 }
 
 // open makes a socket with its options set, neither bound nor connected.
@@ -130,7 +166,7 @@ func (start Start) descriptor(f Family) (int, error) {
 
 // discard takes back a socket that nobody has heard of.
 func (s *Socket) discard() {
-	s.state = gone
+	s.setState(gone)
 	delete(s.st.sockets, s.id)
 	s.dropLoan()
 	s.release()
@@ -242,16 +278,17 @@ func (s *Socket) acceptOne() (*Socket, error) {
 	if s.st.full() {
 		return nil, unix.EMFILE
 	}
-	fd, err := acceptDescriptor(s.fd)
+	fd, err := s.desc.accept()
 	if err != nil {
 		return nil, err
 	}
 	conn := s.st.newSocket(fd, s.family)
-	conn.state = connected
+	conn.setState(connected)
 	if err := conn.register(); err != nil {
 		conn.discard()
 		return nil, err
 	}
+	conn.attach(Opening{Listener: s}, nil)
 	return conn, nil
 }
 
@@ -303,7 +340,7 @@ func (s *Socket) Return() {
 	}
 	s.from = nil
 	if to.state != listening {
-		resetOnClose(s.fd)
+		s.desc.resetOnClose()
 		s.end(nil)
 		return
 	}
@@ -320,7 +357,7 @@ func (l *listener) end(st *Stack) {
 		a.done.Opened(nil, ErrClosed)
 	}
 	for _, c := range returned {
-		resetOnClose(c.fd)
+		c.desc.resetOnClose()
 		c.end(nil)
 	}
 }

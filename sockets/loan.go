@@ -1,8 +1,7 @@
 package sockets
 
 import (
-	"golang.org/x/sys/unix"
-
+	"github.com/gentcp/gentcp/sockets/fault"
 	"github.com/gentcp/gentcp/sockets/packet"
 )
 
@@ -10,8 +9,8 @@ import (
 // by one, so that whoever asks need not wait for the answer.
 //
 // Such packets are on loan. They stay in the socket's input until they are known to have been
-// taken, and count as delivered from then on. Whatever else is asked of the input ends the
-// loan first (see Socket.Ask), and what was not taken of it is input as before.
+// taken, and count as delivered from then on. Whatever else reads the input, or changes how it
+// is read, ends the loan first (see Socket.Ask), and what was not taken of it is input as before.
 type Lender interface {
 	// Lend takes one packet of the socket's loan. Not ok: it has no form in which it can
 	// be lent.
@@ -61,9 +60,10 @@ type asked struct {
 	skip   uint8  // packets to be asked for before the next loan
 }
 
-// Ask has to be called before everything that reads the input of a socket or changes how it is
-// read, if the Sink is a Lender with packets on loan: it ends the loan. taken is how many packets
-// of loan number have been taken, which is none if the number is not the present one.
+// Ask notes that the input of a socket is asked for, or asked about, by somebody who may have taken
+// packets of its loan, and ends the loan: taken is how many packets of loan number have been taken,
+// which is none if the number is not the present one. What reads the input or changes how it
+// is read ends a loan by itself, with nothing taken; Ask comes before, so that more can be said.
 func (s *Socket) Ask(number, taken int) {
 	if s.loan != nil {
 		if number == s.LoanNumber() {
@@ -72,6 +72,13 @@ func (s *Socket) Ask(number, taken int) {
 		s.endLoan()
 	}
 	s.asked.count++
+}
+
+// reclaim ends a loan whose input is about to be read, or to be read in another way.
+func (s *Socket) reclaim() {
+	if s.loan != nil {
+		s.endLoan()
+	}
 }
 
 // LoanNumber is the number of the loan that is open, or will be opened next: how often Ask has been
@@ -114,7 +121,7 @@ func (s *Socket) lend() {
 
 // mayLend tells whether a loan makes sense as things are.
 func (s *Socket) mayLend() bool {
-	return s.st.ahead > 0 && s.st.lender != nil && s.state == connected && !s.wanted() && !s.held && !s.readEnded &&
+	return s.st.ahead > 0 && s.st.lender != nil && s.desc.attached == nil && !s.CallFaults(fault.Recv) && s.state == connected && !s.wanted() && !s.held && !s.readEnded &&
 		!s.st.paused && !s.opts.deliverPort && s.opts.header == 0 && s.st.lent < maxLent
 }
 
@@ -161,20 +168,20 @@ func (s *Socket) lendMore() {
 	}
 	// What is known to be there can be read without meeting the end of the stream, which is
 	// for whoever asks.
-	n := min(s.available(), readAheadSize)
+	n := min(s.desc.available(), readAheadSize)
 	if n <= 0 {
 		return
 	}
 	if cap(s.in)-len(s.in) < n {
 		s.moveInput(len(s.in) + n)
 	}
-	n, err := unix.Read(s.fd, s.in[len(s.in):len(s.in)+n])
+	n, _, err := s.desc.read(s.in[len(s.in) : len(s.in)+n])
 	if err != nil || n <= 0 {
 		return
 	}
 	s.in = s.in[:len(s.in)+n]
 	s.lendBuffered()
-	if s.available() > 0 {
+	if s.desc.available() > 0 {
 		s.st.later(s)
 	}
 }

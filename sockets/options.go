@@ -1,6 +1,9 @@
 package sockets
 
-import "github.com/gentcp/gentcp/sockets/packet"
+import (
+	"github.com/gentcp/gentcp/sockets/fault"
+	"github.com/gentcp/gentcp/sockets/packet"
+)
 
 // ValueType is the type of an option's value.
 type ValueType uint8
@@ -23,6 +26,8 @@ const (
 	PktValue                         // Pkt; only read
 	IgnoredValue                     // Int; accepted without effect, never read
 	MembershipValue                  // checked and ignored: groups are for datagrams
+	FaultsValue                      // Faults
+	KinValue                         // Kin; only set
 )
 
 // Where says in which calls an option may stand.
@@ -52,6 +57,8 @@ type Option struct {
 	Bytes  []byte
 	Active ActiveMode
 	Pkt    []Option
+	Faults *fault.Own
+	Kin    [][]byte
 }
 
 // The options whose names the code has to know. The kernel's are in the table only.
@@ -89,6 +96,8 @@ const (
 	optBindToDevice
 	optBacklog
 	optFd
+	optFaults
+	optKin
 	firstKernelOption
 )
 
@@ -146,6 +155,8 @@ var table = append([]row{
 	optBindToDevice:      {name: "bind_to_device", typ: BytesValue, where: everywhere, told: true},
 	optBacklog:           {name: "backlog", typ: IntValue, where: ForListen},
 	optFd:                {name: "fd", typ: UintValue, where: ForConnect | ForListen},
+	optFaults:            {name: "gentcp_fault", typ: FaultsValue, where: everywhere},
+	optKin:               {name: "gentcp_kin", typ: KinValue, where: ForConnect | ForListen | ForSet},
 }, kernelOptions()...)
 
 var byName = func() map[string]OptionName {
@@ -179,6 +190,9 @@ const (
 	BacklogOption = optBacklog
 	FdOption      = optFd
 	NetnsOption   = optNetns
+	FaultsOption  = optFaults
+
+	SendTimeoutOption = optSendTimeout
 )
 
 const (

@@ -56,6 +56,8 @@ var optionRows = map[string]optionRow{
 	"bind_to_device":      {},
 	"backlog":             {set: Option{Int: 5}},
 	"fd":                  {set: Option{Int: 5}},
+	"gentcp_fault":        {initial: 0},
+	"gentcp_kin":          {},
 	"reuseaddr":           {initial: 0, set: Option{Int: 1}},
 	"reuseport":           {initial: 0, set: Option{Int: 1}},
 	"reuseport_lb":        {initial: 0, set: Option{Int: 1}},

@@ -20,7 +20,7 @@ const (
 // watermark.
 type blockedSender struct {
 	done  Completer
-	timer timer
+	timer Timer
 }
 
 // suspendedSend is a send that came while another one was blocked: its data is not
@@ -142,6 +142,11 @@ func (s *Socket) SendPart(key int64, total int, data []byte, done Completer) {
 
 // Busy tells whether a call of send waits, so that others would have to wait behind it.
 func (s *Socket) Busy() bool { return s.blocked != nil }
+
+// Parted tells whether a part of a send has come, and the one that completes it has not.
+func (s *Socket) Parted(key int64) bool {
+	return s.partial != nil && s.partial.key == key || s.partSuspended(key)
+}
 
 // SendReady is answered when a send would not be suspended.
 func (s *Socket) SendReady(done Completer) {
@@ -311,13 +316,7 @@ func (s *Socket) write(header, data []byte, done Completer) bool {
 	if n == 0 {
 		return true
 	}
-	var written int
-	var err error
-	if n == 1 && s.partial != nil {
-		written, err = writeMore(s.fd, iov[0])
-	} else {
-		written, err = writev(s.fd, iov[:n])
-	}
+	written, err := s.desc.write(iov[:n], n == 1 && s.partial != nil)
 	if err != nil && err != unix.EAGAIN && err != unix.EINTR {
 		s.sendFailed(err, done)
 		return false
@@ -372,14 +371,6 @@ func (s *Socket) flushCork() {
 	s.returnCredit()
 }
 
-func writev(fd int, iov [][]byte) (int, error) {
-	if len(iov) == 1 {
-		n, err := unix.Write(fd, iov[0])
-		return max(n, 0), err
-	}
-	return iovec.Write(fd, iov)
-}
-
 // output writes from the queue, as far as the kernel takes it.
 func (s *Socket) output() {
 	for !s.out.empty() {
@@ -390,7 +381,7 @@ func (s *Socket) output() {
 		} else {
 			var vector [iovec.Max][]byte
 			var n int
-			n, err = writev(s.fd, s.out.gather(vector[:0], iovec.Max))
+			n, err = s.desc.write(s.out.gather(vector[:0], iovec.Max), false)
 			if n > 0 {
 				s.out.took(n)
 			}
@@ -406,7 +397,7 @@ func (s *Socket) output() {
 			s.sendFailed(err, nil)
 			return
 		}
-		if s.state == gone && s.fd < 0 {
+		if s.state == gone && !s.desc.open() {
 			return
 		}
 		if s.blocked != nil && s.out.octets <= s.opts.low && !s.hasFile() {
@@ -426,7 +417,7 @@ func (s *Socket) outputEmpty() {
 	if s.shutdownPending != 0 {
 		how := s.shutdownPending
 		s.shutdownPending = 0
-		if err := unix.Shutdown(s.fd, how); err != nil {
+		if err := s.desc.shutdown(how); err != nil {
 			s.sendFailed(err, nil)
 			return
 		}

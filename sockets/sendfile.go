@@ -63,7 +63,7 @@ func (s *Socket) sendFilePart(f *fileSend) error {
 	var sent int
 	var err error
 	if n > 0 {
-		sent, err = sendFile(s.fd, f.fd, f.offset, int(n))
+		sent, err = s.desc.sendFile(f.fd, f.offset, int(n))
 	}
 	if err != nil {
 		if err == unix.EAGAIN || err == unix.EINTR || isConnectionError(err) {
@@ -102,14 +102,4 @@ func (s *Socket) hasFile() bool {
 		}
 	}
 	return false
-}
-
-// copyFile is what sendfile(2) does, for files and systems where it does not.
-func copyFile(to, from int, offset int64, n int) (int, error) {
-	buf := make([]byte, min(n, 64<<10))
-	got, err := unix.Pread(from, buf, offset)
-	if err != nil || got == 0 {
-		return 0, err
-	}
-	return unix.Write(to, buf[:got])
 }

@@ -19,11 +19,11 @@ type Splicer interface {
 // splice delivers a raw packet without reading it, if it is long enough, the last one was, and
 // its taker can do that.
 func (s *Socket) splice() bool {
-	if !s.bulk || s.st.cfg.Copy || s.framer.Mode != packet.Raw || len(s.in) > 0 || !s.opts.binary || s.opts.header > 0 ||
+	if !s.bulk || s.st.cfg.Copy || !s.desc.moves() || s.framer.Mode != packet.Raw || len(s.in) > 0 || !s.opts.binary || s.opts.header > 0 ||
 		s.opts.deliverPort || s.opts.capped {
 		return false
 	}
-	n := min(s.available(), 2*readSize)
+	n := min(s.desc.available(), 2*readSize)
 	taker, ok := s.st.sink.(Splicer)
 	if r := s.recv.r; r != nil && !s.opts.active.armed() {
 		if s.recv.want > n {
@@ -55,9 +55,9 @@ func (s *Socket) ReadInput(b []byte, n int) ([]byte, error) {
 	for n > 0 {
 		at := len(b)
 		b = append(b, make([]byte, n)...)
-		got, err := unix.Read(s.fd, b[at:])
-		b = b[:at+max(got, 0)]
-		n -= max(got, 0)
+		got, _, err := s.desc.read(b[at:])
+		b = b[:at+got]
+		n -= got
 		if err == unix.EINTR {
 			continue
 		}

@@ -53,6 +53,9 @@ type Config struct {
 	IPv6Hosts bool
 	// HTTPLines leaves HTTP headers unparsed, see packet.Framer.
 	HTTPLines bool
+	// Clock is the time that timeouts run in, default time.Now. It must not go backwards. Whoever
+	// moves it from outside, as a test does, has to make the Stack look with Post.
+	Clock func() time.Time
 	// Log is where failures are told that no caller sees. Default: nowhere.
 	Log *slog.Logger
 }
@@ -64,17 +67,6 @@ const (
 	readSize = 256 << 10
 )
 
-// readiness is what a poller says of a descriptor.
-type readiness uint8
-
-const (
-	readable readiness = 1 << iota
-	writable
-	peerClosed // the peer has shut down its writing side
-	hungUp     // the connection is gone in both directions
-	urgent     // there is urgent data, before which reads end short
-)
-
 // token names a registered descriptor; the generation tells an event that was
 // under way for a descriptor that has since been closed.
 type token struct {
@@ -84,7 +76,7 @@ type token struct {
 
 // watcher is whoever waits for a descriptor: a Socket, or a function given to Watch.
 type watcher interface {
-	ready(r readiness)
+	ready(r Readiness)
 }
 
 type watchSlot struct {
@@ -119,8 +111,10 @@ type Stack struct {
 	paused bool
 	// Packets that are given out before they are asked for. See Lender.
 	lender    Lender
-	ahead     int // octets that one socket may lend, 0 for none
-	lent      int // octets that are on loan from all sockets
+	attacher  Attacher
+	faults    *stackFaults // nil until there are any
+	ahead     int          // octets that one socket may lend, 0 for none
+	lent      int          // octets that are on loan from all sockets
 	freeLoans []*loan
 	// parked sockets have more to read once the Stack is no longer paused.
 	parked []*Socket
@@ -152,6 +146,7 @@ func NewStack(cfg Config, sink Sink) (*Stack, error) {
 		scratch: make([]byte, readSize),
 	}
 	st.lender, _ = sink.(Lender)
+	st.attacher, _ = sink.(Attacher)
 	if err := st.wake.open(); err != nil {
 		_ = poll.close()
 		return nil, fmt.Errorf("sockets: open a wake-up pipe: %w", err)
@@ -243,7 +238,7 @@ func (st *Stack) WatchWrite(fd int, f func()) error {
 
 type watchFunc func()
 
-func (f watchFunc) ready(readiness) { f() }
+func (f watchFunc) ready(Readiness) { f() }
 
 // trigger is when a poller tells of a descriptor.
 type trigger uint8
@@ -338,7 +333,7 @@ func (st *Stack) unwatch(t token) {
 	st.free = append(st.free, t.index)
 }
 
-func (st *Stack) dispatch(t token, r readiness) {
+func (st *Stack) dispatch(t token, r Readiness) {
 	slot := &st.slots[t.index]
 	if slot.generation == t.generation && slot.w != nil {
 		slot.w.ready(r)
@@ -387,7 +382,7 @@ func (st *Stack) Fail(s *Socket, r any) {
 
 func (st *Stack) newSocket(fd int, f Family) *Socket {
 	st.lastID++
-	s := &Socket{st: st, id: st.lastID, fd: fd, family: f, opts: defaultOptions()}
+	s := &Socket{st: st, id: st.lastID, desc: newDescriptor(fd, f), family: f, opts: defaultOptions()}
 	s.framer = packet.Framer{Buffer: s.opts.buffer, Delimiter: '\n', IPv6Hosts: st.cfg.IPv6Hosts, Lines: st.cfg.HTTPLines}
 	st.sockets[s.id] = s
 	return s
@@ -473,7 +468,7 @@ func (w *wakeup) open() error {
 
 func (w *wakeup) signal() { _, _ = unix.Write(w.write, []byte{0}) }
 
-func (w *wakeup) ready(readiness) {
+func (w *wakeup) ready(Readiness) {
 	var buf [64]byte
 	for {
 		if n, err := unix.Read(w.read, buf[:]); n < len(buf) || err != nil {

@@ -177,7 +177,7 @@ func TestPanicEndsOneSocket(t *testing.T) {
 			w.expect(good, "packet x")
 			w.do(func() {
 				require.Contains(t, log.String(), "that fails")
-				require.Negative(t, bad.fd)
+				require.Negative(t, bad.desc.fd)
 				_, found := w.st.Get(bad.ID())
 				require.False(t, found)
 			})
@@ -192,7 +192,7 @@ func TestPanicOfTheLastWord(t *testing.T) {
 	require.NoError(t, peer.Close())
 	w.until("gone all the same", func() bool {
 		_, found := w.st.Get(s.ID())
-		return !found && s.fd < 0
+		return !found && s.desc.fd < 0
 	})
 	w.do(func() { w.sink.on = nil })
 	other, _ := w.withPeer(Inet, passive)
