@@ -32,14 +32,14 @@ end_per_testcase(_Case, _Config) ->
 %% Whatever happens is an answer.
 nothing_to_find(_Config) ->
     {ok, #{planned := Planned, runs := Planned, failures := []}} =
-        gentcp_fault:explore(fun careful/0, [{run_timeout, 3000}]),
+        gentcp_fault:explore(fun careful/0, [{run_timeout, 5000}, {grace, 2000}]),
     ?assert(Planned > 20).
 
 %% What was recorded, and one plan for each of it.
 plans_and_counts(_Config) ->
     Self = self(),
     {ok, #{calls := Calls, planned := Planned}} =
-        gentcp_fault:explore(fun careful/0, [{run_timeout, 3000}, {errnos, [eio]}, {cuts, [fin]},
+        gentcp_fault:explore(fun careful/0, [{run_timeout, 5000}, {grace, 2000}, {errnos, [eio]}, {cuts, [fin]},
                                              {progress, fun(Run, Of, Plan) ->
                                                             Self ! {progress, Run, Of, Plan}
                                                         end}]),
@@ -86,7 +86,8 @@ finds_a_hang(_Config) ->
     end,
     {failed, [{_, {nth, 1, {recv, never}}}] = Plan, _} =
         gentcp_fault:explore(Fun, [{calls, [recv]}, {cuts, []}, {run_timeout, 500}]),
-    {failed, timeout} = gentcp_fault:replay(Fun, Plan, [{run_timeout, 300}]).
+    {failed, timeout} = gentcp_fault:replay(Fun, Plan, [{run_timeout, 300}]),
+    ok.
 
 %% An answer of two lines, of which the second is thought to be there when the first is.
 finds_a_cut(_Config) ->
@@ -106,7 +107,8 @@ finds_a_cut(_Config) ->
     end,
     {failed, Plan, _} = gentcp_fault:explore(Fun, [{calls, []}, {cuts, [fin]}]),
     [{_, {_, {cut, {bytes, 4}, fin}}}] = Plan,
-    {failed, {not_allowed, {raised, error, half_an_answer}}} = gentcp_fault:replay(Fun, Plan).
+    {failed, {not_allowed, {raised, error, half_an_answer}}} = gentcp_fault:replay(Fun, Plan),
+    ok.
 
 finds_a_framing_bug(_Config) ->
     Fun = fun() ->
@@ -259,7 +261,7 @@ careful_server(Client, Answer) ->
     case gen_tcp:listen(0, [binary, {active, false}, {send_timeout, 200}, {ip, ?LOOPBACK}]) of
         {ok, L} ->
             Client ! {self(), inet:port(L)},
-            case gen_tcp:accept(L, 400) of
+            case gen_tcp:accept(L, 200) of
                 {ok, S} ->
                     _ = gen_tcp:send(S, Answer),
                     _ = gen_tcp:recv(S, 0, 200),
