@@ -56,9 +56,10 @@ plans_and_counts(_Config) ->
                  [{2, {nth, 1, {recv, never}}}],
                  [{2, {in, {slice, 1}}}],
                  [{2, {out, {cut, {bytes, 0}, fin}}}],
-                 [{2, {out, {cut, {bytes, 2}, fin}}}],
                  [{2, {out, {cut, {bytes, 4}, fin}}}],
-                 [{3, {out, {cut, {bytes, 4}, fin}}}]]],
+                 [{2, {out, {cut, {bytes, 8}, fin}}}],
+                 [{2, {in, {cut, {bytes, 3}, fin}}}],
+                 [{3, {out, {cut, {bytes, 6}, fin}}}]]],
     Planned = length(lists:usort(Plans)).
 
 finds_an_error(_Config) ->
