@@ -300,7 +300,7 @@ forward(S, NewOwner, IsClosed) ->
 %%
 
 %% @doc As `inet:setopts/2'.
--spec setopts(socket(), [term()]) -> ok | {error, einval}.
+-spec setopts(socket(), [term()]) -> ok | {error, einval | gentcp_fault:bad_fault()}.
 setopts(?SOCKET(Port, Id, Slot) = S, [{active, once}] = Options) ->
     case gentcp_port:lookup(Port) of
         {_, _, Loans} = Shared ->
@@ -333,6 +333,8 @@ setopts_call(?SOCKET(_, Id, Slot) = S, {_, Credit, _} = Shared, Options) ->
                 false ->
                     ok
             end;
+        {error, {bad_fault, _, _}} = Error ->
+            Error;
         {error, _} ->
             {error, einval}
     end.

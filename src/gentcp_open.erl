@@ -56,15 +56,26 @@ loopback(Family, #{addr := loopback} = Address) ->
 %% `gen_tcp', those that are refused, for which `{error, einval}' is returned.
 -spec connect(family(), module(), remote(), [term()], timeout()) ->
           {ok, gentcp_port:socket()} | {error, atom()}.
-connect(Family, Module, Remote, Opts, Timeout) ->
+connect(Family, Module, Remote, Opts0, Timeout) ->
+    {Opts, Faults} = faults(Opts0),
     case inet:connect_options(Opts, Module) of
         {ok, #connect_opts{ifaddr = Address, port = Port, fd = Fd, opts = SockOpts}} ->
             Local = local(Family, Address, Port, is_map(Remote)),
-            Options = start_options(Fd) ++ gentcp_proto:options(SockOpts),
+            Options = start_options(Fd) ++ gentcp_proto:options(SockOpts) ++ Faults,
             open(gentcp_credit:requested(SockOpts, {active, infinity}),
                  {connect, Family, Remote, Local, Options, Timeout}, Timeout);
         {error, Reason} ->
             exit(Reason)
+    end.
+
+%% inet knows all options but this one.
+faults(Opts) ->
+    IsFault = fun(Opt) -> is_tuple(Opt) andalso element(1, Opt) =:= gentcp_fault end,
+    try lists:partition(IsFault, Opts) of
+        {Faults, Others} -> {Others, gentcp_proto:options(Faults)}
+    catch
+        %% No list: inet's to refuse.
+        error:_ -> {Opts, []}
     end.
 
 %% connect binds only what it is told to bind.
@@ -81,13 +92,14 @@ local(Family, Address, Port, _) ->
 %% `{error, einval}'.
 -spec listen(family(), module(), inet:port_number(), [term()]) ->
           {ok, gentcp_port:socket()} | {error, atom()}.
-listen(Family, Module, Port0, Opts) ->
+listen(Family, Module, Port0, Opts0) ->
+    {Opts, Faults} = faults(Opts0),
     case inet:listen_options([{port, Port0} | Opts], Module) of
         {ok, #listen_opts{ifaddr = Address, port = Port, backlog = Backlog, fd = Fd,
                           opts = SockOpts}} ->
             Local = bound(Family, Address, Port, Fd),
             Options = [{backlog, backlog(Backlog)}
-                       | start_options(Fd) ++ gentcp_proto:options(SockOpts)],
+                       | start_options(Fd) ++ gentcp_proto:options(SockOpts) ++ Faults],
             open(gentcp_credit:requested(SockOpts, {active, infinity}), {listen, Family, Local, Options}, infinity);
         {error, Reason} ->
             exit(Reason)
