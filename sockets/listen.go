@@ -27,7 +27,8 @@ type Start struct {
 	Options []Option
 	Backlog int
 	Netns   string
-	Fd      int // an open descriptor to use, or -1; it is closed if it cannot be used
+	MPTCP   bool // multipath TCP, which falls back to TCP where the peer has none
+	Fd      int  // an open descriptor to use, or -1; it is closed if it cannot be used
 }
 
 // Listen opens a listening socket. A nil address is only for descriptors that are bound.
@@ -123,9 +124,9 @@ func (start Start) descriptor(f Family) (int, error) {
 		return start.Fd, nil
 	}
 	if start.Netns != "" {
-		return socketInNamespace(start.Netns, f)
+		return socketInNamespace(start.Netns, f, start.MPTCP)
 	}
-	return openSocket(f)
+	return openSocket(f, start.MPTCP)
 }
 
 // discard takes back a socket that nobody has heard of.

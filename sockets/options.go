@@ -20,6 +20,7 @@ const (
 	PathValue                        // Bytes
 	RawValue                         // Int: level, Int2: option, Bytes
 	MifValue                         // Int: the address, or the index, of an interface
+	ProtocolValue                    // Int: 0 TCP, 1 multipath TCP
 	PktValue                         // Pkt; only read
 	IgnoredValue                     // Int; accepted without effect, never read
 	MembershipValue                  // checked and ignored: groups are for datagrams
@@ -89,6 +90,7 @@ const (
 	optBindToDevice
 	optBacklog
 	optFd
+	optProtocol
 	firstKernelOption
 )
 
@@ -146,6 +148,7 @@ var table = append([]row{
 	optBindToDevice:      {name: "bind_to_device", typ: BytesValue, where: everywhere, told: true},
 	optBacklog:           {name: "backlog", typ: IntValue, where: ForListen},
 	optFd:                {name: "fd", typ: UintValue, where: ForConnect | ForListen},
+	optProtocol:          {name: "protocol", typ: ProtocolValue, where: ForConnect | ForListen},
 }, kernelOptions()...)
 
 var byName = func() map[string]OptionName {
@@ -173,12 +176,13 @@ func (n OptionName) Type() ValueType { return table[n].typ }
 
 // The options that have short forms, or that commands treat on their own.
 const (
-	ActiveOption  = optActive
-	ModeOption    = optMode
-	RawOption     = optRaw
-	BacklogOption = optBacklog
-	FdOption      = optFd
-	NetnsOption   = optNetns
+	ActiveOption   = optActive
+	ModeOption     = optMode
+	RawOption      = optRaw
+	BacklogOption  = optBacklog
+	FdOption       = optFd
+	NetnsOption    = optNetns
+	ProtocolOption = optProtocol
 )
 
 const (
@@ -214,9 +218,12 @@ type options struct {
 	netns            string
 }
 
-func defaultOptions() options {
+func defaultOptions(buffer int) options {
+	if buffer <= 0 {
+		buffer = defaultBuffer
+	}
 	return options{
-		active: active{mode: Active}, buffer: defaultBuffer, exitOnClose: true, sendTimeout: -1,
+		active: active{mode: Active}, buffer: buffer, exitOnClose: true, sendTimeout: -1,
 		high: defaultHighWatermark, low: defaultLowWatermark,
 		highMsgq: defaultHighMsgq, lowMsgq: defaultLowMsgq,
 	}

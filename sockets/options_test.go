@@ -56,6 +56,7 @@ var optionRows = map[string]optionRow{
 	"bind_to_device":      {},
 	"backlog":             {set: Option{Int: 5}},
 	"fd":                  {set: Option{Int: 5}},
+	"protocol":            {set: Option{Int: 1}},
 	"reuseaddr":           {initial: 0, set: Option{Int: 1}},
 	"reuseport":           {initial: 0, set: Option{Int: 1}},
 	"reuseport_lb":        {initial: 0, set: Option{Int: 1}},

@@ -448,11 +448,19 @@ func (s *Socket) sendTimedOut() {
 	b := s.blocked
 	s.blocked = nil
 	b.done.Done(ErrTimeout)
-	if s.opts.sendTimeoutClose {
+	switch {
+	case !s.opts.sendTimeoutClose:
+		s.resumeSuspended()
+	case s.st.cfg.CloseTold && s.opts.active.armed():
+		s.tellClosed()
+		if s.opts.exitOnClose {
+			s.end(nil)
+			return
+		}
 		s.becomeHusk()
-		return
+	default:
+		s.becomeHusk()
 	}
-	s.resumeSuspended()
 }
 
 // resumeSuspended lets suspended sends go on until one of them is blocked.
