@@ -7,7 +7,8 @@
 
 -export([main/1, table/1]).
 
--define(SUITES, [gen_tcp_api_SUITE, gen_tcp_echo_SUITE]).
+-define(SUITES, [gen_tcp_api_SUITE, gen_tcp_echo_SUITE, gen_tcp_misc_SUITE,
+                 inet_SUITE, inet_sockopt_SUITE, sendfile_SUITE]).
 -define(OTHER_BACKENDS, [inet_backend_socket]).
 
 %% -run conformance main stock|gentcp Dir
