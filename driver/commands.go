@@ -119,7 +119,7 @@ func (d *Session) greet(c *portproto.Command) error {
 	}
 	d.lines = h.Lines && !d.cfg.Without.Lines
 	d.stack.SetHTTPLines(d.lines)
-	d.stack.SetIPv6Hosts(h.OTP == 0 || h.OTP >= 26)
+	follow(d.stack, h)
 	return nil
 }
 

@@ -23,7 +23,7 @@
          timeouts_run_one_after_another/1, zero_timeout_fails_at_once/1,
          zero_timeout_ignores_timeout_close/1, timeout_set_later_counts/1,
          timeout_is_inherited/1]).
--export([timeout_close_passive/1, timeout_close_armed_is_silent/1,
+-export([timeout_close_passive/1, timeout_close_armed/1, timeout_close_armed_keeps_the_socket/1,
          timeout_close_peer_sees_end/1, timeout_close_is_inherited/1]).
 -export([delayed_send_arrives/1, delayed_send_before_close_arrives/1,
          delayed_send_fails_later/1]).
@@ -76,7 +76,7 @@ cases() ->
      zero_timeout_ignores_timeout_close, timeout_set_later_counts,
      timeout_is_inherited,
 
-     timeout_close_passive, timeout_close_armed_is_silent,
+     timeout_close_passive, timeout_close_armed, timeout_close_armed_keeps_the_socket,
      timeout_close_peer_sees_end, timeout_close_is_inherited,
 
      delayed_send_arrives, delayed_send_before_close_arrives,
@@ -501,17 +501,46 @@ timeout_close_passive(_Config) ->
         {error, closed} = gen_tcp:send(S, "x")
     end).
 
-%% An armed owner gets no message, until it arms the socket again.
-timeout_close_armed_is_silent(_Config) ->
+%% An armed owner gets no message, until it arms the socket again. Since 2026
+%% OTP tells it, and the socket ends as when its peer closes.
+timeout_close_armed(_Config) ->
     Opts = [{send_timeout, 30}, {send_timeout_close, true}, {active, true}],
+    stuck:with(Opts, fun(S, _P) ->
+        Monitor = inet:monitor(S),
+        _ = stuck:fill(S),
+        {error, timeout} = gen_tcp:send(S, "x"),
+        case running_otp:tells_of_a_timeout_close() of
+            true ->
+                {error, closed} = gen_tcp:send(S, "x"),
+                receive {tcp_closed, S} -> ok after 5000 -> ct:fail(no_tcp_closed) end,
+                {error, einval} = inet:setopts(S, [{active, once}]);
+            false ->
+                {error, enotconn} = gen_tcp:send(S, "x"),
+                ok = mailbox:none(),
+                ok = inet:setopts(S, [{active, once}]),
+                receive {tcp_closed, S} -> ok after 5000 -> ct:fail(no_tcp_closed) end,
+                {error, closed} = gen_tcp:send(S, "x")
+        end,
+        receive {'DOWN', Monitor, port, S, normal} -> ok after 5000 -> ct:fail(no_down) end
+    end).
+
+%% With exit_on_close false the socket stays after that message.
+timeout_close_armed_keeps_the_socket(_Config) ->
+    Opts = [{send_timeout, 30}, {send_timeout_close, true}, {active, once},
+            {exit_on_close, false}],
     stuck:with(Opts, fun(S, _P) ->
         _ = stuck:fill(S),
         {error, timeout} = gen_tcp:send(S, "x"),
+        running_otp:tells_of_a_timeout_close()
+            andalso receive {tcp_closed, S} -> ok after 5000 -> ct:fail(no_tcp_closed) end,
         {error, enotconn} = gen_tcp:send(S, "x"),
         ok = mailbox:none(),
         ok = inet:setopts(S, [{active, once}]),
-        receive {tcp_closed, S} -> ok after 5000 -> ct:fail(no_tcp_closed) end,
-        {error, closed} = gen_tcp:send(S, "x")
+        %% It is told once.
+        running_otp:tells_of_a_timeout_close()
+            orelse receive {tcp_closed, S} -> ok after 5000 -> ct:fail(no_tcp_closed) end,
+        {error, enotconn} = gen_tcp:send(S, "x"),
+        [] = tcp_pairs:flush()
     end).
 
 %% The queue is dropped: the peer gets what the kernel had, then the end.

@@ -95,10 +95,11 @@ line_forms(_) ->
 
 %% A line longer than buffer is cut into pieces of buffer bytes; the last has the delimiter.
 line_cut_at_buffer(_) ->
-    Line = do_line(2001),
+    Buffer = running_otp:buffer(),
+    Line = do_line(Buffer + 541),
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}]),
     tcp_pairs:peer_send(Peer, [Line, <<"next\n">>]),
-    ?assertEqual([1460, 541, 5], do_sizes(do_recv(S, 3))),
+    ?assertEqual([Buffer, 541, 5], do_sizes(do_recv(S, 3))),
     close([S], [Peer]),
     {S2, Peer2} = tcp_pairs:connect_to_peer([{packet, line}, {buffer, 10}]),
     tcp_pairs:peer_send(Peer2, <<"0123456789abcdefghijABC\nxy\n">>),
@@ -118,8 +119,9 @@ line_cut_at_buffer_armed(_) ->
 %% A line of exactly buffer bytes is not cut; one byte more leaves the delimiter alone.
 line_of_exactly_buffer_bytes(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}]),
-    tcp_pairs:peer_send(Peer, [do_line(1460), do_line(1461), do_line(1459)]),
-    ?assertEqual([1460, 1460, 1, 1459], do_sizes(do_recv(S, 4))),
+    Buffer = running_otp:buffer(),
+    tcp_pairs:peer_send(Peer, [do_line(Buffer), do_line(Buffer + 1), do_line(Buffer - 1)]),
+    ?assertEqual([Buffer, Buffer, 1, Buffer - 1], do_sizes(do_recv(S, 4))),
     close([S], [Peer]).
 
 %% A piece is handed out as soon as buffer bytes are here, delimiter or not.
@@ -147,9 +149,10 @@ line_recbuf_raises_the_cut(_) ->
 
 %% packet_size alone does not lift the cut at buffer.
 line_packet_size_does_not_lift_the_cut(_) ->
-    {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}, {packet_size, 5000}]),
-    tcp_pairs:peer_send(Peer, do_line(2001)),
-    ?assertEqual([1460, 541], do_sizes(do_recv(S, 2))),
+    {S, Peer} = tcp_pairs:connect_to_peer([{packet, line}, {packet_size, 50000}]),
+    Buffer = running_otp:buffer(),
+    tcp_pairs:peer_send(Peer, do_line(Buffer + 541)),
+    ?assertEqual([Buffer, 541], do_sizes(do_recv(S, 2))),
     close([S], [Peer]).
 
 %% A packet_size below buffer is the limit, delimiter included.
@@ -526,8 +529,9 @@ unparsable_header(_) ->
 %% Without packet_size a line may be as long as buffer; a header needs one byte more, which
 %% shows whether it is folded.
 http_line_limit_is_buffer(_) ->
-    do_check_limit([{packet, http}], do_request(1460), do_request(1461)),
-    do_check_limit([{packet, httph}], do_header(1459), do_header(1460)),
+    Buffer = running_otp:buffer(),
+    do_check_limit([{packet, http}], do_request(Buffer), do_request(Buffer + 1)),
+    do_check_limit([{packet, httph}], do_header(Buffer - 1), do_header(Buffer)),
     do_check_limit([{packet, http}, {buffer, 200}], do_request(200), do_request(201)).
 
 %% With packet_size that is the limit, of a header with its folded lines too.
@@ -560,7 +564,8 @@ http_limit_without_line_end(_) ->
          tcp_pairs:peer_send(Peer, <<"p">>),
          ?assertEqual({Opts, {error, emsgsize}}, {Opts, gen_tcp:recv(S, 0, 5000)}),
          close([S], [Peer])
-     end || {Opts, Limit} <- [{[], 1460}, {[{buffer, 200}], 200}, {[{packet_size, 100}], 100}]].
+     end || {Opts, Limit} <- [{[], running_otp:buffer()}, {[{buffer, 200}], 200},
+                              {[{packet_size, 100}], 100}]].
 
 %% packet_size or buffer lift the default limit.
 http_limit_lifted(_) ->

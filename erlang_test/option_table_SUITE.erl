@@ -75,7 +75,7 @@ do_rows(delivery) ->
      #{name => deliver, default => term,
        set => [port, term],
        bad => [message, undefined, "term", 1]},
-     #{name => buffer, default => 1460,
+     #{name => buffer, default => running_otp:buffer(),
        set => [1, 100, 1460, 9000, 1000000, {0, reads, 1}, {-5, reads, 1}],
        bad => ["1460", infinity, 1.0, undefined]}];
 do_rows(closing) ->
@@ -612,24 +612,27 @@ do_chunk_size({ok, Data}) -> byte_size(Data).
 %% recbuf: raises buffer to the size asked for, never lowers it.
 recbuf_raises_buffer(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
-    Steps = [{1000, 1460}, {1461, 1461}, {6000, 6000}, {3000, 6000}, {7000, 7000}],
+    Buffer0 = running_otp:buffer(),
+    Steps = [{1000, Buffer0}, {Buffer0 + 1, Buffer0 + 1}, {16000, 16000}, {3000, 16000},
+             {17000, 17000}],
     [begin
          ?assertEqual(ok, inet:setopts(S, [{recbuf, Recbuf}])),
          ?assertEqual({Recbuf, {ok, [{buffer, Buffer}]}}, {Recbuf, inet:getopts(S, [buffer])})
      end || {Recbuf, Buffer} <- Steps],
     close([S], []),
     tcp_pairs:peer_close(Peer),
-    {S2, Peer2} = tcp_pairs:connect_to_peer([{recbuf, 5000}]),
-    ?assertEqual({ok, [{buffer, 5000}]}, inet:getopts(S2, [buffer])),
+    {S2, Peer2} = tcp_pairs:connect_to_peer([{recbuf, 15000}]),
+    ?assertEqual({ok, [{buffer, 15000}]}, inet:getopts(S2, [buffer])),
     close([S2], []),
     tcp_pairs:peer_close(Peer2).
 
 %% recbuf: leaves a buffer alone that was ever set explicitly, even to its default.
 recbuf_spares_a_buffer_that_was_set(_) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
-    ?assertEqual(ok, inet:setopts(S, [{buffer, 1460}])),
-    ?assertEqual(ok, inet:setopts(S, [{recbuf, 6000}])),
-    ?assertEqual({ok, [{buffer, 1460}]}, inet:getopts(S, [buffer])),
+    Buffer = running_otp:buffer(),
+    ?assertEqual(ok, inet:setopts(S, [{buffer, Buffer}])),
+    ?assertEqual(ok, inet:setopts(S, [{recbuf, 16000}])),
+    ?assertEqual({ok, [{buffer, Buffer}]}, inet:getopts(S, [buffer])),
     close([S], []),
     tcp_pairs:peer_close(Peer),
     {S2, Peer2} = tcp_pairs:connect_to_peer([{buffer, 200}]),
@@ -641,10 +644,10 @@ recbuf_spares_a_buffer_that_was_set(_) ->
 %% recbuf, buffer: accepted sockets get the listener's buffer, whether set or raised by
 %% recbuf, but not that it was set: their own recbuf raises it again.
 recbuf_of_a_listener(_) ->
-    {S, Peer} = tcp_pairs:accept_from_peer([{recbuf, 5000}]),
-    ?assertEqual({ok, [{recbuf, 10000}, {buffer, 5000}]}, inet:getopts(S, [recbuf, buffer])),
-    ?assertEqual(ok, inet:setopts(S, [{recbuf, 7000}])),
-    ?assertEqual({ok, [{buffer, 7000}]}, inet:getopts(S, [buffer])),
+    {S, Peer} = tcp_pairs:accept_from_peer([{recbuf, 15000}]),
+    ?assertEqual({ok, [{recbuf, 30000}, {buffer, 15000}]}, inet:getopts(S, [recbuf, buffer])),
+    ?assertEqual(ok, inet:setopts(S, [{recbuf, 17000}])),
+    ?assertEqual({ok, [{buffer, 17000}]}, inet:getopts(S, [buffer])),
     close([S], []),
     tcp_pairs:peer_close(Peer),
     {S2, Peer2} = tcp_pairs:accept_from_peer([{buffer, 300}]),

@@ -29,6 +29,7 @@ type Start struct {
 	Options []Option
 	Backlog int
 	Netns   string
+	MPTCP   bool // multipath TCP, which falls back to TCP where the peer has none
 	// Fd is an open descriptor to use, if it is more than 0: standard input is not adopted. It is
 	// closed if it cannot be used.
 	Fd int
@@ -163,9 +164,9 @@ func (start Start) descriptor(f Family) (int, error) {
 		return start.Fd, nil
 	}
 	if start.Netns != "" {
-		return socketInNamespace(start.Netns, f)
+		return socketInNamespace(start.Netns, f, start.MPTCP)
 	}
-	return openSocket(f)
+	return openSocket(f, start.MPTCP)
 }
 
 // discard takes back a socket that nobody has heard of.
