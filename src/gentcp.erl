@@ -305,6 +305,7 @@ setopts(?SOCKET(Port, Id, Slot) = S, [{active, once}] = Options) ->
             case gentcp_ahead:take(Loans, Slot, Id, self()) of
                 {Packet, Report} ->
                     %% Armed, and passive again after the packet that was there.
+                    arrive(),
                     self() ! message(S, Packet),
                     report(Port, Id, Report);
                 none ->
@@ -332,6 +333,15 @@ setopts_call(?SOCKET(_, Id, Slot) = S, {_, Credit, _} = Shared, Options) ->
             end;
         {error, _} ->
             {error, einval}
+    end.
+
+%% Has all messages in the mailbox that were sent to this process before now. One to oneself
+%% would otherwise overtake those that are still on their way, since a mailbox `off_heap' has an
+%% entrance for each of several senders.
+arrive() ->
+    Ref = make_ref(),
+    receive Ref -> ok
+    after 0 -> ok
     end.
 
 %% The message for a packet that was on loan.
