@@ -109,6 +109,9 @@ func (d *Session) greet(c *portproto.Command) error {
 	}
 	d.greeted = true
 	d.sendCredit, d.otp, d.nodePID = h.SendCredit && !d.cfg.Without.Credit, h.OTP, h.OSPid
+	if h.OSPid > 0 {
+		d.watchNode(h.OSPid)
+	}
 	d.out.window = int(min(h.Window, math.MaxInt32))
 	if !d.cfg.Without.Ahead {
 		d.stack.SetAhead(int(min(h.Ahead, maxAhead)))
@@ -130,6 +133,9 @@ func (d *Session) socket(c *portproto.Command, about subject) (*sockets.Socket, 
 		return nil, err
 	}
 	s, ok := d.stack.Get(sockets.ID(id))
+	if !ok && about == aSender {
+		s, ok = d.stack.Sending(sockets.ID(id))
+	}
 	switch {
 	case ok:
 		d.current = s

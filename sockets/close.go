@@ -1,10 +1,6 @@
 package sockets
 
-import (
-	"time"
-
-	"golang.org/x/sys/unix"
-)
+import "time"
 
 const (
 	// How long close waits for queued output, and how long for any of it to move,
@@ -17,8 +13,8 @@ const (
 type closer struct {
 	done   Completer
 	queued int // when the call came
-	timer  timer
-	limit  timer
+	timer  Timer
+	limit  Timer
 }
 
 // Close closes the socket as gen_tcp:close/1 does. done is answered when stock close would
@@ -38,7 +34,7 @@ func (s *Socket) Close(done Completer) {
 	}
 	c := &closer{done: done, queued: s.out.octets}
 	patience := closePatience
-	if l, err := getLinger(s.fd); err == nil && l[0] != 0 {
+	if l, err := s.desc.linger(); err == nil && l[0] != 0 {
 		patience = time.Duration(l[1]) * time.Second
 	}
 	s.after(&c.limit, patience, s.closeNow)
@@ -83,9 +79,4 @@ func (s *Socket) answerClosers() {
 		s.st.stop(&c.limit)
 		c.done.Done(nil)
 	}
-}
-
-// resetOnClose makes closing fd send a reset.
-func resetOnClose(fd int) {
-	_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1, Linger: 0})
 }

@@ -8,8 +8,8 @@ import (
 )
 
 // inactivity and limit are the timers of the call of close that waits.
-func inactivity(s *Socket) func() *timer { return func() *timer { return &s.closers[0].timer } }
-func limit(s *Socket) func() *timer      { return func() *timer { return &s.closers[0].limit } }
+func inactivity(s *Socket) func() *Timer { return func() *Timer { return &s.closers[0].timer } }
+func limit(s *Socket) func() *Timer      { return func() *Timer { return &s.closers[0].limit } }
 
 func TestCloseWithNothingQueuedReturnsAtOnce(t *testing.T) {
 	overFamilies(t, func(t *testing.T, w *world, f Family) {
@@ -119,7 +119,7 @@ func TestLingeringCloseDoesNotBlockTheStack(t *testing.T) {
 		w.do(func() {
 			s.clearOutput()
 			s.CloseNow()
-			require.Negative(t, s.fd)
+			require.Negative(t, s.desc.fd)
 		})
 		require.NotEmpty(t, readEnd(t, peer))
 	})
@@ -150,10 +150,10 @@ func TestBackgroundFlushEndsWithItsPeer(t *testing.T) {
 		s, peer := w.withPeer(f)
 		w.fill(s, big)
 		w.do(s.CloseNow)
-		w.do(func() { require.Positive(t, s.fd) })
+		w.do(func() { require.Positive(t, s.desc.fd) })
 		reset(t, peer)
-		w.until("the descriptor is released", func() bool { return s.fd < 0 })
-		require.Nil(t, on(w, func() []segment { return s.out.segments }))
+		w.until("the descriptor is released", func() bool { return s.desc.fd < 0 })
+		require.Nil(t, on(w, func() []segment { return s.out.ring }))
 	})
 }
 
@@ -171,8 +171,8 @@ func TestStopDropsBackgroundFlushes(t *testing.T) {
 	})
 	require.NoError(t, <-w.done)
 	w.over = true
-	require.Negative(t, s.fd)
-	require.Negative(t, live.fd)
+	require.Negative(t, s.desc.fd)
+	require.Negative(t, live.desc.fd)
 }
 
 func TestShutdown(t *testing.T) {

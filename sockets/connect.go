@@ -5,7 +5,7 @@ import "golang.org/x/sys/unix"
 // dial is what a connecting socket waits for.
 type dial struct {
 	done  Opened
-	timer timer
+	timer Timer
 }
 
 // Connect opens a connection. from, if not nil, is bound first. A negative timeout (in
@@ -33,6 +33,7 @@ func (st *Stack) connect(f Family, to Addr, from *Addr, start Start) (*Socket, e
 	if err != nil {
 		return nil, err
 	}
+	s.attach(Opening{Remote: &to, Local: from}, start.Attach)
 	if err := s.bindAndConnect(to, from); err != nil {
 		s.discard()
 		return nil, err
@@ -41,8 +42,7 @@ func (st *Stack) connect(f Family, to Addr, from *Addr, start Start) (*Socket, e
 }
 
 func (s *Socket) bindAndConnect(to Addr, from *Addr) error {
-	sa, err := to.sockaddr(s.family)
-	if err != nil {
+	if _, err := to.sockaddr(s.family); err != nil {
 		return err
 	}
 	if from != nil {
@@ -50,9 +50,9 @@ func (s *Socket) bindAndConnect(to Addr, from *Addr) error {
 			return err
 		}
 	}
-	switch err := unix.Connect(s.fd, sa); err {
+	switch err := s.desc.connect(to); err {
 	case nil:
-		s.state = connected
+		s.setState(connected)
 	case unix.EINPROGRESS, unix.EINTR:
 	default:
 		return err
@@ -66,15 +66,10 @@ func (s *Socket) finishConnect() {
 	if !s.canWrite || s.dial == nil {
 		return
 	}
-	code, err := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_ERROR)
-	if err == nil && code != 0 {
-		err = unix.Errno(code)
-	}
-	if err == nil {
-		if _, perr := unix.Getpeername(s.fd); perr == unix.ENOTCONN {
-			s.canWrite = false // an event of before the attempt
-			return
-		}
+	err := s.desc.connected()
+	if err == unix.EAGAIN {
+		s.canWrite = false
+		return
 	}
 	s.connectDone(err)
 }
@@ -89,7 +84,7 @@ func (s *Socket) connectDone(err error) {
 		d.done.Opened(nil, err)
 		return
 	}
-	s.state = connected
+	s.setState(connected)
 	s.openWindow()
 	d.done.Opened(s, nil)
 	if s.opts.active.armed() {
@@ -109,21 +104,25 @@ func (s *Socket) CancelConnect() bool {
 // FdOpen makes a socket of a connected descriptor. It is passive and in list mode, as
 // gen_tcp:fdopen/2 leaves it.
 func (st *Stack) FdOpen(f Family, start Start) (*Socket, error) {
+	if !start.adopts() {
+		return nil, unix.EBADF
+	}
 	passive := Option{Name: optActive, Active: Passive}
 	start.Options = append(start.Options[:len(start.Options):len(start.Options)], passive)
 	s, err := st.open(f, start)
 	if err != nil {
 		return nil, err
 	}
-	s.state = connected
-	if _, err := unix.Getpeername(s.fd); err != nil {
-		s.state = husk
+	s.setState(connected)
+	if _, err := s.desc.peername(); err != nil {
+		s.setState(husk)
 		return s, nil
 	}
 	if err := s.register(); err != nil {
 		s.discard()
 		return nil, err
 	}
+	s.attach(Opening{}, start.Attach)
 	s.openWindow()
 	return s, nil
 }

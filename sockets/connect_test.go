@@ -117,7 +117,7 @@ func TestFdOpen(t *testing.T) {
 		c, peer := w.withPeer(f, passive)
 		var s *Socket
 		w.do(func() {
-			fd, err := unix.Dup(c.fd)
+			fd, err := unix.Dup(c.desc.fd)
 			require.NoError(t, err)
 			s, err = w.st.FdOpen(f, Start{Fd: fd})
 			require.NoError(t, err)

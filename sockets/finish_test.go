@@ -50,7 +50,7 @@ var endings = map[string]func(t *testing.T, w *world, s *Socket, peer net.Conn){
 		require.NoError(t, w.send(s, "still open"))
 		reset(t, peer)
 		w.until("the reset is known", func() bool {
-			_, err := unix.Getpeername(s.fd)
+			_, err := unix.Getpeername(s.desc.fd)
 			return err != nil
 		})
 	},
@@ -186,7 +186,7 @@ func TestCallsOnAHusk(t *testing.T) {
 		_, err = w.recv(s, 0)
 		require.ErrorIs(t, err, ErrClosed)
 		w.do(func() {
-			require.Negative(t, s.fd, "the descriptor is released")
+			require.Negative(t, s.desc.fd, "the descriptor is released")
 			require.Empty(t, s.States())
 			_, err := s.Sockname()
 			require.ErrorIs(t, err, unix.EBADF)
@@ -284,6 +284,6 @@ func TestClosedFromWithinACallbackStaysClosed(t *testing.T) {
 	blocked = w.startSend(s, "x")
 	reset(t, peer)
 	require.Error(t, blocked.error())
-	w.until("gone for good", func() bool { return s.state == gone && s.fd < 0 })
+	w.until("gone for good", func() bool { return s.state == gone && s.desc.fd < 0 })
 	w.do(func() { w.sink.on = nil })
 }

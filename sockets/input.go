@@ -12,8 +12,11 @@ const (
 	// Packets that are taken one at a time are read in pieces of this size: what
 	// is read ahead stays in memory until somebody asks for it.
 	readAheadSize = 64 << 10
-	// readsATurn bounds how long one socket keeps the others waiting.
-	readsATurn = 4
+	// readsATurn, and octetsATurn, bound how long one socket keeps the others waiting.
+	readsATurn = 16
+	// maxPiece is the most octets of a raw packet, unless the option buffer or the caller says
+	// how many there are to be: who takes what comes in one piece should not get too much.
+	maxPiece = 64 << 10
 )
 
 // receiver is a Recv that waits.
@@ -21,7 +24,7 @@ type receiver struct {
 	r      Receiver
 	want   int    // octets, 0 for a packet
 	serial uint64 // which Recv it is: a Receiver may be used again
-	timer  timer
+	timer  Timer
 }
 
 // Recv is gen_tcp:recv/3: a packet of the socket's packet mode, or in raw mode exactly
@@ -135,12 +138,13 @@ func (s *Socket) input() {
 	if !s.deliverBuffered() {
 		return
 	}
+	before := s.received.octets
 	for turn := 0; s.mayReadNow(); turn++ {
 		switch {
 		case turn > 0 && s.st.paused:
 			s.st.park(s)
 			return
-		case turn == readsATurn:
+		case turn == readsATurn || s.received.octets-before >= octetsATurn:
 			s.st.later(s)
 			return
 		}
@@ -151,7 +155,7 @@ func (s *Socket) input() {
 }
 
 func (s *Socket) mayReadNow() bool {
-	return s.state == connected && s.fd >= 0 && s.wanted()
+	return s.state == connected && s.desc.open() && s.wanted()
 }
 
 // deliverBuffered delivers from the input that was read before. It tells whether
@@ -198,17 +202,17 @@ func (s *Socket) readOnce() bool {
 		s.growInput(limit)
 		space := s.in[len(s.in):cap(s.in)]
 		limit = min(limit, len(space))
-		n, err := unix.Read(s.fd, space[:limit])
-		s.in = s.in[:len(s.in)+max(n, 0)]
-		return s.hasRead(n, limit, err)
+		n, drained, err := s.desc.read(space[:limit])
+		s.in = s.in[:len(s.in)+n]
+		return s.hasRead(n, drained, err)
 	}
 	// What is delivered at once needs no buffer of its own.
 	scratch := s.st.takeScratch()
-	n, err := unix.Read(s.fd, scratch[:limit])
+	n, drained, err := s.desc.read(scratch[:limit])
 	if n > 0 {
 		s.in, s.borrowed = scratch[:n], true
 	}
-	more := s.hasRead(n, limit, err)
+	more := s.hasRead(n, drained, err)
 	if s.borrowed {
 		s.in, s.borrowed = append([]byte(nil), s.in...), false
 	}
@@ -216,8 +220,9 @@ func (s *Socket) readOnce() bool {
 	return more
 }
 
-// hasRead deals with the outcome of a read of up to limit octets.
-func (s *Socket) hasRead(n, limit int, err error) bool {
+// hasRead deals with the outcome of a read of n octets. drained: the next octet, or the end of
+// the stream, makes a new event.
+func (s *Socket) hasRead(n int, drained bool, err error) bool {
 	switch {
 	case err == unix.EAGAIN:
 		s.canRead = false
@@ -234,7 +239,7 @@ func (s *Socket) hasRead(n, limit int, err error) bool {
 	s.bulk = n >= spliceFrom
 	if s.needed > n && s.recv.want == 0 {
 		s.needed -= n
-		s.drained(n < limit)
+		s.canRead = !drained
 		return s.canRead
 	}
 	s.needed = 0
@@ -247,20 +252,14 @@ func (s *Socket) hasRead(n, limit int, err error) bool {
 			s.recvError(perr)
 			return false
 		}
-		s.drained(n < limit)
+		s.canRead = !drained
 		if s.canRead {
 			s.st.later(s)
 		}
 		return false
 	}
-	s.drained(n < limit)
+	s.canRead = !drained
 	return s.canRead
-}
-
-// drained notes that a short read has emptied the kernel's buffer: the next octet, or
-// the end of the stream if it has not been told of yet, makes a new event.
-func (s *Socket) drained(short bool) {
-	s.canRead = !short || s.peerEnded || s.urgent
 }
 
 func (s *Socket) readLimit() int {
@@ -271,6 +270,8 @@ func (s *Socket) readLimit() int {
 			return min(max(s.recv.want-len(s.in), 1), readSize)
 		case s.opts.capped:
 			return min(s.opts.buffer, readSize)
+		case s.opts.active.mode != Active:
+			return maxPiece // the rest may as well stay where it is
 		}
 		return readSize
 	case s.opts.noReadAhead && s.needed > 0:
@@ -336,6 +337,9 @@ func (s *Socket) parse() (delivered int, err error) {
 				}
 				break
 			}
+			if s.framer.Mode == packet.Raw && !s.opts.capped && n > maxPiece {
+				p.Data, n = p.Data[:maxPiece], maxPiece
+			}
 		}
 		delivered++
 		s.consume(n)
@@ -364,7 +368,7 @@ func (s *Socket) deliver(p packet.Packet, n int) {
 		fell := s.opts.active.delivered()
 		s.st.sink.Packet(s, p)
 		if fell && s.state == connected {
-			s.st.sink.Passive(s)
+			s.tellPassive()
 		}
 		return
 	}

@@ -1,7 +1,6 @@
 package sockets
 
 import (
-	"encoding/binary"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -24,14 +23,4 @@ func getsockoptBytes(fd, level, opt int, value []byte) ([]byte, error) {
 		return nil, errno
 	}
 	return value[:min(int(size), len(value))], nil
-}
-
-func getLinger(fd int) (onoffSeconds [2]int32, err error) {
-	b, err := getsockoptBytes(fd, unix.SOL_SOCKET, unix.SO_LINGER, make([]byte, 8))
-	if err != nil {
-		return onoffSeconds, err
-	}
-	onoffSeconds[0] = int32(binary.NativeEndian.Uint32(b))
-	onoffSeconds[1] = int32(binary.NativeEndian.Uint32(b[4:]))
-	return onoffSeconds, nil
 }

@@ -34,10 +34,10 @@ func kernelOptions() []row {
 	}
 }
 
-func bindToDevice(int, []byte) error            { return unix.EINVAL }
-func boundDevice(int) ([]byte, error)           { return nil, unix.EINVAL }
-func setMulticastIf(int, Family, *Option) error { return unix.EINVAL }
+func bindToDevice(*descriptor, []byte) error            { return unix.EINVAL }
+func boundDevice(*descriptor) ([]byte, error)           { return nil, unix.EINVAL }
+func setMulticastIf(*descriptor, Family, *Option) error { return unix.EINVAL }
 
-func multicastIf(int, Family) (o Option, err error) { return o, unix.EINVAL }
+func multicastIf(*descriptor, Family) (o Option, err error) { return o, unix.EINVAL }
 
 func (s *Socket) pktOptions() (o Option, ok bool, err error) { return o, false, unix.EINVAL }

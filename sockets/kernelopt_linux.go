@@ -45,15 +45,15 @@ func kernelOptions() []row {
 	}
 }
 
-func bindToDevice(fd int, name []byte) error {
+func bindToDevice(d *descriptor, name []byte) error {
 	if len(name) >= unix.IFNAMSIZ {
 		return unix.EINVAL
 	}
-	return unix.BindToDevice(fd, string(name))
+	return d.setOption(unix.SOL_SOCKET, unix.SO_BINDTODEVICE, name)
 }
 
-func boundDevice(fd int) ([]byte, error) {
-	b, err := getsockoptBytes(fd, unix.SOL_SOCKET, unix.SO_BINDTODEVICE, make([]byte, unix.IFNAMSIZ))
+func boundDevice(d *descriptor) ([]byte, error) {
+	b, err := d.option(unix.SOL_SOCKET, unix.SO_BINDTODEVICE, make([]byte, unix.IFNAMSIZ))
 	if err != nil {
 		return nil, err
 	}
@@ -63,29 +63,30 @@ func boundDevice(fd int) ([]byte, error) {
 	return b, nil
 }
 
-func setMulticastIf(fd int, f Family, o *Option) error {
+func setMulticastIf(d *descriptor, f Family, o *Option) error {
 	switch f {
 	case Inet:
 		var addr [4]byte
 		binary.BigEndian.PutUint32(addr[:], uint32(o.Int))
-		return unix.SetsockoptInet4Addr(fd, unix.IPPROTO_IP, unix.IP_MULTICAST_IF, addr)
+		return d.setOption(unix.IPPROTO_IP, unix.IP_MULTICAST_IF, addr[:])
 	case Inet6:
-		return unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_IF, int(int32(o.Int)))
+		return d.setIntOption(unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_IF, int(int32(o.Int)))
 	}
 	return unix.EINVAL
 }
 
-func multicastIf(fd int, f Family) (o Option, err error) {
+func multicastIf(d *descriptor, f Family) (o Option, err error) {
 	o.Name = optMulticastIf
 	switch f {
 	case Inet:
-		var addr [4]byte
-		addr, err = unix.GetsockoptInet4Addr(fd, unix.IPPROTO_IP, unix.IP_MULTICAST_IF)
-		o.Int = int64(binary.BigEndian.Uint32(addr[:]))
+		addr, err := d.option(unix.IPPROTO_IP, unix.IP_MULTICAST_IF, make([]byte, 4))
+		if err == nil && len(addr) == 4 {
+			o.Int = int64(binary.BigEndian.Uint32(addr))
+		}
 		return o, err
 	case Inet6:
 		var n int
-		n, err = unix.GetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_IF)
+		n, err = d.intOption(unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_IF)
 		o.Int, o.Int2 = int64(n), 1
 		return o, err
 	}
@@ -108,10 +109,10 @@ func (s *Socket) pktOptions() (o Option, ok bool, err error) {
 	case Local:
 		return o, false, unix.EINVAL
 	}
-	if s.fd < 0 {
+	if !s.desc.open() {
 		return o, false, nil
 	}
-	buf, err := getsockoptBytes(s.fd, level, opt, make([]byte, 256))
+	buf, err := s.desc.option(level, opt, make([]byte, 256))
 	if err != nil {
 		return o, false, nil
 	}

@@ -8,18 +8,18 @@ import (
 
 // listener is what a listening socket has beyond the others.
 type listener struct {
-	acceptors []*acceptor // first come, first served
-	returned  []*Socket   // accepted, and given back
+	acceptors fifo[Opened, *acceptor]
+	returned  []*Socket // accepted, and given back: the last one is the next
 }
 
 // acceptor is an Accept that waits.
 type acceptor struct {
 	done  Opened
 	hold  bool
-	timer timer
+	timer Timer
 }
 
-func (l *listener) waiting() int { return len(l.acceptors) }
+func (l *listener) waiting() int { return l.acceptors.count }
 
 // Start is what opens a socket: options in the order in which the user gave them (of
 // several with one name the last one counts), and what must be known first.
@@ -27,8 +27,14 @@ type Start struct {
 	Options []Option
 	Backlog int
 	Netns   string
-	Fd      int // an open descriptor to use, or -1; it is closed if it cannot be used
+	// Fd is an open descriptor to use, if it is more than 0: standard input is not adopted. It is
+	// closed if it cannot be used.
+	Fd int
+	// Attach, if not nil, is called for this socket after what an Attacher does.
+	Attach func(*Socket)
 }
+
+func (start Start) adopts() bool { return start.Fd > 0 }
 
 // Listen opens a listening socket. A nil address is only for descriptors that are bound.
 func (st *Stack) Listen(f Family, addr *Addr, start Start) (*Socket, error) {
@@ -36,11 +42,12 @@ func (st *Stack) Listen(f Family, addr *Addr, start Start) (*Socket, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.attach(Opening{Local: addr}, start.Attach)
 	if err := s.bindAndListen(addr, start.Backlog); err != nil {
 		s.discard()
 		return nil, err
 	}
-	s.state = listening
+	s.setState(listening)
 	s.listener = &listener{}
 	if err := s.register(); err != nil {
 		s.discard()
@@ -59,21 +66,20 @@ func (s *Socket) bindAndListen(addr *Addr, backlog int) error {
 		}
 	}
 	// The backlog crosses inet_drv's protocol as 16 bits.
-	return unix.Listen(s.fd, int(uint16(backlog)))
+	return s.desc.listen(int(uint16(backlog)))
 }
 
 func (s *Socket) bind(addr Addr) error {
-	sa, err := addr.sockaddr(s.family)
-	if err != nil {
+	if _, err := addr.sockaddr(s.family); err != nil {
 		return err
 	}
-	return unix.Bind(s.fd, sa)
+	return s.desc.bind(addr)
 }
 
 // open makes a socket with its options set, neither bound nor connected.
 func (st *Stack) open(f Family, start Start) (*Socket, error) {
 	if st.full() {
-		if start.Fd >= 0 {
+		if start.adopts() {
 			_ = unix.Close(start.Fd)
 		}
 		return nil, unix.EMFILE
@@ -82,14 +88,14 @@ func (st *Stack) open(f Family, start Start) (*Socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	if start.Fd >= 0 {
+	if start.adopts() {
 		if err := takeOver(fd, f); err != nil {
 			_ = unix.Close(fd)
 			return nil, err
 		}
 	}
 	s := st.newSocket(fd, f)
-	s.state, s.opening = connecting, true
+	s.state, s.opening, s.shared = connecting, true, start.adopts()
 	if err := s.SetOptions(start.Options); err != nil {
 		s.discard()
 		return nil, err
@@ -114,12 +120,12 @@ func (s *Socket) Open() {
 	s.opening = false
 	if s.fell {
 		s.fell = false
-		s.st.sink.Passive(s)
+		s.tellPassive()
 	}
 }
 
 func (start Start) descriptor(f Family) (int, error) {
-	if start.Fd >= 0 {
+	if start.adopts() {
 		return start.Fd, nil
 	}
 	if start.Netns != "" {
@@ -130,7 +136,7 @@ func (start Start) descriptor(f Family) (int, error) {
 
 // discard takes back a socket that nobody has heard of.
 func (s *Socket) discard() {
-	s.state = gone
+	s.setState(gone)
 	delete(s.st.sockets, s.id)
 	s.dropLoan()
 	s.release()
@@ -149,20 +155,21 @@ func (s *Socket) Accept(timeout int64, hold bool, done Opened) {
 		done.Opened(nil, unix.EINVAL)
 		return
 	}
+	l := s.listener
 	a := &acceptor{done: done, hold: hold}
-	s.listener.acceptors = append(s.listener.acceptors, a)
-	if len(s.listener.acceptors) == 1 {
+	p := l.acceptors.add(done, a)
+	if l.waiting() == 1 {
 		s.acceptWaiting()
 	}
-	if !s.listener.has(a) {
+	if !p.in {
 		return
 	}
 	if timeout == 0 {
-		s.listener.remove(a)
+		l.acceptors.remove(p)
 		done.Opened(nil, ErrTimeout)
 	} else if timeout > 0 {
 		s.after(&a.timer, milliseconds(timeout), func() {
-			s.listener.remove(a)
+			l.acceptors.remove(p)
 			done.Opened(nil, ErrTimeout)
 		})
 	}
@@ -173,39 +180,20 @@ func (s *Socket) CancelAccept(done Opened) bool {
 	if s.listener == nil {
 		return false
 	}
-	for _, a := range s.listener.acceptors {
-		if a.done == done {
-			s.listener.remove(a)
-			s.st.stop(&a.timer)
-			done.Opened(nil, ErrCancelled)
-			return true
-		}
+	p := s.listener.acceptors.find(done)
+	if p == nil {
+		return false
 	}
-	return false
-}
-
-func (l *listener) has(a *acceptor) bool {
-	for _, b := range l.acceptors {
-		if a == b {
-			return true
-		}
-	}
-	return false
-}
-
-func (l *listener) remove(a *acceptor) {
-	for i, b := range l.acceptors {
-		if a == b {
-			l.acceptors = append(l.acceptors[:i], l.acceptors[i+1:]...)
-			return
-		}
-	}
+	s.listener.acceptors.remove(p)
+	s.st.stop(&p.value.timer)
+	done.Opened(nil, ErrCancelled)
+	return true
 }
 
 // acceptWaiting accepts for those who wait, in their order.
 func (s *Socket) acceptWaiting() {
 	l := s.listener
-	for len(l.acceptors) > 0 {
+	for l.waiting() > 0 {
 		conn, err := s.acceptOne()
 		switch err {
 		case unix.EAGAIN:
@@ -214,9 +202,7 @@ func (s *Socket) acceptWaiting() {
 		case unix.EINTR, unix.ECONNABORTED:
 			continue
 		}
-		a := l.acceptors[0]
-		l.acceptors[0] = nil
-		l.acceptors = l.acceptors[1:]
+		a := l.acceptors.take()
 		s.st.stop(&a.timer)
 		if err != nil {
 			a.done.Opened(nil, err)
@@ -232,9 +218,11 @@ func (s *Socket) acceptWaiting() {
 }
 
 func (s *Socket) acceptOne() (*Socket, error) {
-	for len(s.listener.returned) > 0 {
-		conn := s.listener.returned[0]
-		s.listener.returned = s.listener.returned[1:]
+	l := s.listener
+	for n := len(l.returned); n > 0; n = len(l.returned) {
+		conn := l.returned[n-1]
+		l.returned[n-1] = nil
+		l.returned = l.returned[:n-1]
 		if conn.state == connected { // not closed in the meantime
 			return conn, nil
 		}
@@ -242,16 +230,17 @@ func (s *Socket) acceptOne() (*Socket, error) {
 	if s.st.full() {
 		return nil, unix.EMFILE
 	}
-	fd, err := acceptDescriptor(s.fd)
+	fd, err := s.desc.accept()
 	if err != nil {
 		return nil, err
 	}
 	conn := s.st.newSocket(fd, s.family)
-	conn.state = connected
+	conn.setState(connected)
 	if err := conn.register(); err != nil {
 		conn.discard()
 		return nil, err
 	}
+	conn.attach(Opening{Listener: s}, nil)
 	return conn, nil
 }
 
@@ -303,24 +292,25 @@ func (s *Socket) Return() {
 	}
 	s.from = nil
 	if to.state != listening {
-		resetOnClose(s.fd)
+		s.desc.resetOnClose()
 		s.end(nil)
 		return
 	}
-	to.listener.returned = append([]*Socket{s}, to.listener.returned...)
+	to.listener.returned = append(to.listener.returned, s)
 	to.acceptWaiting()
 }
 
 // end answers the acceptors of a listener that has gone, and resets what was returned.
 func (l *listener) end(st *Stack) {
-	acceptors, returned := l.acceptors, l.returned
-	l.acceptors, l.returned = nil, nil
-	for _, a := range acceptors {
+	returned := l.returned
+	l.returned = nil
+	for l.waiting() > 0 {
+		a := l.acceptors.take()
 		st.stop(&a.timer)
 		a.done.Opened(nil, ErrClosed)
 	}
 	for _, c := range returned {
-		resetOnClose(c.fd)
+		c.desc.resetOnClose()
 		c.end(nil)
 	}
 }

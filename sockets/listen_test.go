@@ -218,7 +218,7 @@ func TestDescriptorsRunOut(t *testing.T) {
 	var a *answer
 	w.do(func() {
 		// As many as are open are the most that may be: found by opening one more.
-		fd, err := unix.Dup(l.fd)
+		fd, err := unix.Dup(l.desc.fd)
 		require.NoError(t, err)
 		require.NoError(t, unix.Close(fd))
 		a = w.answer()

@@ -1,8 +1,6 @@
 package sockets
 
 import (
-	"golang.org/x/sys/unix"
-
 	"github.com/gentcp/gentcp/sockets/packet"
 )
 
@@ -122,7 +120,7 @@ func (s *Socket) lend() {
 
 // mayLend tells whether a loan makes sense as things are.
 func (s *Socket) mayLend() bool {
-	return s.st.ahead > 0 && s.st.lender != nil && s.state == connected && !s.wanted() && !s.held && !s.readEnded &&
+	return s.st.ahead > 0 && s.st.lender != nil && s.desc.attached == nil && s.state == connected && !s.wanted() && !s.held && !s.readEnded &&
 		!s.st.paused && !s.opts.deliverPort && s.opts.header == 0 && s.st.lent < maxLent
 }
 
@@ -169,20 +167,20 @@ func (s *Socket) lendMore() {
 	}
 	// What is known to be there can be read without meeting the end of the stream, which is
 	// for whoever asks.
-	n := min(s.available(), readAheadSize)
+	n := min(s.desc.available(), readAheadSize)
 	if n <= 0 {
 		return
 	}
 	if cap(s.in)-len(s.in) < n {
 		s.moveInput(len(s.in) + n)
 	}
-	n, err := unix.Read(s.fd, s.in[len(s.in):len(s.in)+n])
+	n, _, err := s.desc.read(s.in[len(s.in) : len(s.in)+n])
 	if err != nil || n <= 0 {
 		return
 	}
 	s.in = s.in[:len(s.in)+n]
 	s.lendBuffered()
-	if s.available() > 0 {
+	if s.desc.available() > 0 {
 		s.st.later(s)
 	}
 }

@@ -368,7 +368,7 @@ func TestPartialPacketsAreNotLent(t *testing.T) {
 
 		// With nothing but a part there is no loan.
 		write(t, peer, "g")
-		w.until("it is there", func() bool { return s.available() == 1 })
+		w.until("it is there", func() bool { return s.desc.available() == 1 })
 		require.Equal(t, []string{}, w.once(s, 0))
 		write(t, peer, "h\x02i")
 		w.expect(s, append(w.sink.told(s)[:6], "packet gh")...)
@@ -377,7 +377,7 @@ func TestPartialPacketsAreNotLent(t *testing.T) {
 			require.Zero(t, s.asked.skip, "a loan that has not begun was not of no use")
 		})
 		write(t, peer, "j\x01k")
-		w.until("it is there", func() bool { return s.available() == 3 })
+		w.until("it is there", func() bool { return s.desc.available() == 3 })
 		require.Equal(t, []string{"packet ij", "lend k", "lent 1"}, w.once(s, 0))
 	})
 }
@@ -1129,7 +1129,7 @@ func TestLoanWithoutReadAhead(t *testing.T) {
 	require.Equal(t, "packet a", w.once(s, 0)[0])
 	w.arrive(s, func() { write(t, peer, ones("de")) }, 4)
 	w.turn()
-	require.Equal(t, 4, on(w.world, s.available), "octets in the kernel")
+	require.Equal(t, 4, on(w.world, s.desc.available), "octets in the kernel")
 	require.Equal(t, []string{"b", "c", "d", "e"}, w.rest(s, 0))
 }
 

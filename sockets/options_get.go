@@ -73,16 +73,16 @@ func (s *Socket) GetOption(want Option) (o Option, ok bool, err error) {
 func (s *Socket) kernelOption(want Option) (o Option, ok bool, err error) {
 	r := &table[want.Name]
 	o.Name = want.Name
-	if s.fd < 0 {
+	if !s.desc.open() {
 		return o, false, nil
 	}
 	switch want.Name {
 	case optLinger:
 		var l [2]int32
-		l, err = getLinger(s.fd)
+		l, err = s.desc.linger()
 		o.Int, o.Int2 = btoi(l[0] != 0), int64(l[1])
 	case optBindToDevice:
-		o.Bytes, err = boundDevice(s.fd)
+		o.Bytes, err = boundDevice(&s.desc)
 	case optRaw:
 		size := want.Bytes
 		if size == nil {
@@ -95,12 +95,12 @@ func (s *Socket) kernelOption(want Option) (o Option, ok bool, err error) {
 			return o, false, unix.EINVAL
 		}
 		o.Int, o.Int2 = want.Int, want.Int2
-		o.Bytes, err = getsockoptBytes(s.fd, int(want.Int), int(want.Int2), size)
+		o.Bytes, err = s.desc.option(int(want.Int), int(want.Int2), size)
 	case optMulticastIf:
-		o, err = multicastIf(s.fd, s.family)
+		o, err = multicastIf(&s.desc, s.family)
 	default:
 		var n int
-		n, err = unix.GetsockoptInt(s.fd, r.level, r.opt)
+		n, err = s.desc.intOption(r.level, r.opt)
 		o.Int = int64(n)
 		if r.typ == BoolValue {
 			o.Int = btoi(n != 0)

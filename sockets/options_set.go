@@ -54,7 +54,7 @@ func (s *Socket) setOption(o *Option) error {
 		if fell && s.opening {
 			s.fell = true
 		} else if fell {
-			s.st.sink.Passive(s)
+			s.tellPassive()
 		}
 		if s.opts.active.armed() && s.state == husk {
 			s.armedAfterEnd()
@@ -150,21 +150,20 @@ func (s *Socket) setKernelOption(o *Option) error {
 	switch o.Name {
 	case optLinger:
 		s.opts.lingerZero = s.family != Local && o.Int != 0 && o.Int2 == 0
-		l := unix.Linger{Onoff: int32(o.Int), Linger: int32(o.Int2)}
-		err = unix.SetsockoptLinger(s.fd, unix.SOL_SOCKET, unix.SO_LINGER, &l)
+		err = s.desc.setLinger(int32(o.Int), int32(o.Int2))
 	case optRecbuf:
 		if n := int(int32(o.Int)); !s.opts.bufferSet && n > s.opts.buffer {
 			s.setBuffer(n)
 		}
-		err = unix.SetsockoptInt(s.fd, r.level, r.opt, int(int32(o.Int)))
+		err = s.desc.setIntOption(r.level, r.opt, int(int32(o.Int)))
 	case optBindToDevice:
-		err = bindToDevice(s.fd, o.Bytes)
+		err = bindToDevice(&s.desc, o.Bytes)
 	case optRaw:
-		err = setsockoptBytes(s.fd, int(o.Int), int(o.Int2), o.Bytes)
+		err = s.desc.setOption(int(o.Int), int(o.Int2), o.Bytes)
 	case optMulticastIf:
-		err = setMulticastIf(s.fd, s.family, o)
+		err = setMulticastIf(&s.desc, s.family, o)
 	default:
-		err = setIntKeepingTOS(s.fd, r.level, r.opt, int(int32(o.Int)))
+		err = setIntKeepingTOS(&s.desc, r.level, r.opt, int(int32(o.Int)))
 	}
 	if err != nil && r.told {
 		return unix.EINVAL
@@ -175,18 +174,18 @@ func (s *Socket) setKernelOption(o *Option) error {
 // setIntKeepingTOS sets an option and keeps the type of service and the priority as
 // they were: Linux changes the one with the other, and Erlang's users see
 // independent options. Only setting these two can disturb them.
-func setIntKeepingTOS(fd, level, opt, value int) error {
+func setIntKeepingTOS(d *descriptor, level, opt, value int) error {
 	isTOS := level == unix.IPPROTO_IP && opt == unix.IP_TOS
 	if !isTOS || soPriority < 0 {
-		return unix.SetsockoptInt(fd, level, opt, value)
+		return d.setIntOption(level, opt, value)
 	}
-	priority, priorityErr := unix.GetsockoptInt(fd, unix.SOL_SOCKET, soPriority)
-	if err := unix.SetsockoptInt(fd, level, opt, value); err != nil {
+	priority, priorityErr := d.intOption(unix.SOL_SOCKET, soPriority)
+	if err := d.setIntOption(level, opt, value); err != nil {
 		return err
 	}
 	if priorityErr == nil {
 		// Some kernels refuse to restore a priority that they gave themselves.
-		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, soPriority, priority); err != nil && err != unix.EPERM {
+		if err := d.setIntOption(unix.SOL_SOCKET, soPriority, priority); err != nil && err != unix.EPERM {
 			return err
 		}
 	}

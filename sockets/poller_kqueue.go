@@ -83,25 +83,25 @@ func (p *poller) look() (n int, err error) { return p.fetch(0) }
 
 func yieldThread() { runtime.Gosched() }
 
-func (p *poller) tell(n int, ready func(token, readiness)) {
+func (p *poller) tell(n int, ready func(token, Readiness)) {
 	for i := range p.events[:n] {
 		ev := &p.events[i]
 		t, ok := p.tokens[int(ev.Ident)]
 		if !ok || t.round == p.round {
 			continue
 		}
-		var r readiness
+		var r Readiness
 		switch int(ev.Filter) {
 		case unix.EVFILT_READ:
-			r |= readable
+			r |= Readable
 			if ev.Flags&unix.EV_EOF != 0 {
-				r |= peerClosed
+				r |= PeerClosed
 			}
 		case unix.EVFILT_WRITE:
-			r |= writable
+			r |= Writable
 		}
 		if ev.Flags&unix.EV_EOF != 0 && ev.Fflags != 0 {
-			r |= hungUp | readable | writable
+			r |= HungUp | Readable | Writable
 		}
 		ready(t.token, r)
 	}

@@ -69,24 +69,24 @@ func (p *poller) look() (n int, err error) {
 func yieldThread() { _, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0) }
 
 // tell calls ready for each of n events that have been fetched.
-func (p *poller) tell(n int, ready func(token, readiness)) {
+func (p *poller) tell(n int, ready func(token, Readiness)) {
 	for i := range p.events[:n] {
 		ev := &p.events[i]
-		var r readiness
+		var r Readiness
 		if ev.Events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
-			r |= readable
+			r |= Readable
 		}
 		if ev.Events&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
-			r |= writable
+			r |= Writable
 		}
 		if ev.Events&unix.EPOLLPRI != 0 {
-			r |= urgent
+			r |= Urgent
 		}
 		if ev.Events&unix.EPOLLRDHUP != 0 {
-			r |= peerClosed
+			r |= PeerClosed
 		}
 		if ev.Events&(unix.EPOLLHUP|unix.EPOLLERR) != 0 {
-			r |= hungUp
+			r |= HungUp
 		}
 		ready(token{ev.Fd, ev.Pad}, r)
 	}

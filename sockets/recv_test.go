@@ -335,7 +335,7 @@ func TestUrgentDataDoesNotHideWhatFollows(t *testing.T) {
 		oob("!")
 		write(t, peer, "behind")
 		w.arrived(s, 6)
-		w.until("all of it is there", func() bool { n := s.available(); return n >= 12 || n == 6 })
+		w.until("all of it is there", func() bool { n := s.desc.available(); return n >= 12 || n == 6 })
 		require.NoError(t, w.set(s, activeTrue))
 		require.Equal(t, "beforebehind", w.stream(s, 12))
 	})
@@ -473,11 +473,11 @@ func TestIdleSocketHoldsNoBuffer(t *testing.T) {
 		w.do(func() {
 			w.st.Cork()
 			s.Send([]byte("x"))
-			require.NotNil(t, s.corked)
+			require.NotNil(t, s.out.corked)
 			w.st.Uncork()
 			require.Nil(t, s.in)
-			require.Nil(t, s.corked)
-			require.Nil(t, s.out.segments)
+			require.Nil(t, s.out.corked)
+			require.Nil(t, s.out.ring)
 		})
 	})
 }
@@ -488,7 +488,7 @@ func TestLongRecvThatFailsHoldsNoBuffer(t *testing.T) {
 	s, _ := w.withPeer(Inet, passive)
 	a := w.startRecv(s, maxRecv, 100_000)
 	w.do(func() { require.NotNil(t, s.room) })
-	w.expire(func() *timer { return &s.recv.timer })
+	w.expire(func() *Timer { return &s.recv.timer })
 	require.ErrorIs(t, a.error(), ErrTimeout)
 	w.do(func() {
 		require.Nil(t, s.in)

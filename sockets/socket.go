@@ -28,7 +28,7 @@ type Socket struct {
 
 	st     *Stack
 	id     ID
-	fd     int // -1 once released
+	desc   descriptor
 	token  token
 	family Family
 	state  state
@@ -46,36 +46,28 @@ type Socket struct {
 	delivering bool   // a callback is being called with a packet
 	room       []byte // what in was cut from, if it came from the Stack
 	recv       receiver
-	urgent     bool    // the peer sends urgent data: a short read says nothing
 	peerEnded  bool    // the poller has told of the end of the stream
 	readEnded  bool    // the end of the stream has been told; only calls look again
 	closedTold bool    // Closed has been told
 	held       bool    // accepted and not adopted
 	from       *Socket // the listener of a held connection
 	bulk       bool    // the last read has brought a lot
+	shared     bool    // another process has the descriptor, too: what is there may be read by that
+	inputLost  bool    // input that was promised to somebody could not be read
 	needed     int     // octets that complete the packet at the front of in, if known
 	loan       *loan   // packets at the front of in that the sink has ahead of time, see Lender
 	asked      asked
 
 	// Output.
-	out        queue
-	corked     []byte // small sends that wait for each other
-	isCorked   bool
-	blocked    *blockedSender
-	suspended  []suspendedSend
-	partial    *partialSend
-	uncredited int
-	window     int
-	strict     bool // every send is to be a call: the end is near
+	out output
 
 	// The end. See finish.go.
-	shutdownPending  int // unix.SHUT_WR or SHUT_RDWR when the queue is empty, else 0
-	shutdownDone     bool
 	delayedCloseSend bool
 	delayedCloseRecv bool
 	delayedReset     bool
 	closers          []*closer
 	crashed          bool
+	drains           bool // Drain waits for it
 
 	listener *listener
 	dial     *dial
@@ -126,7 +118,7 @@ func (s *Socket) States() []string {
 	var states []string
 	switch s.state {
 	case connected:
-		if s.blocked != nil {
+		if s.out.blocked != nil {
 			states = append(states, "busy")
 		}
 		return append(states, "connected", "open")
@@ -148,38 +140,48 @@ func (s *Socket) States() []string {
 func (s *Socket) Traffic() (input, output uint64) { return s.portInput, s.userOutput }
 
 // Peername is the address of the other end.
-func (s *Socket) Peername() (Addr, error) { return s.name(unix.Getpeername, unix.ENOTCONN) }
+func (s *Socket) Peername() (Addr, error) { return s.name((*descriptor).peername, unix.ENOTCONN) }
 
 // Sockname is the socket's own address.
-func (s *Socket) Sockname() (Addr, error) { return s.name(unix.Getsockname, unix.EBADF) }
+func (s *Socket) Sockname() (Addr, error) { return s.name((*descriptor).sockname, unix.EBADF) }
 
-func (s *Socket) name(get func(int) (unix.Sockaddr, error), noDescriptor error) (Addr, error) {
+func (s *Socket) name(get func(*descriptor) (Addr, error), noDescriptor error) (Addr, error) {
 	if s.state == gone {
 		return Addr{}, ErrClosed
 	}
-	if s.fd < 0 {
+	if !s.desc.open() {
 		return Addr{}, noDescriptor
 	}
-	sa, err := get(s.fd)
-	if err != nil {
-		return Addr{}, err
-	}
-	return addrOf(sa), nil
+	return get(&s.desc)
 }
 
+// setState is the only place where a socket changes its state.
+func (s *Socket) setState(to state) { s.state = to }
+
 // ready is called by the poller.
-func (s *Socket) ready(r readiness) {
-	if r&readable != 0 {
+func (s *Socket) ready(r Readiness) {
+	if s.desc.attached != nil {
+		s.desc.attached.Ready(r)
+		if !s.desc.open() {
+			return
+		}
+	}
+	s.believe(r)
+}
+
+// believe gives the socket a turn with what is said of its descriptor.
+func (s *Socket) believe(r Readiness) {
+	if r&Readable != 0 {
 		s.canRead = true
 	}
-	if r&writable != 0 {
+	if r&Writable != 0 {
 		s.canWrite = true
 	}
-	if r&urgent != 0 {
-		s.urgent = true
+	if r&Urgent != 0 {
+		s.desc.endsShort = true
 	}
-	if r&(peerClosed|hungUp) != 0 && s.state == connected {
-		s.peerEnded = true
+	if r&(PeerClosed|HungUp) != 0 && s.state == connected {
+		s.peerEnded, s.desc.endsShort = true, true
 		// What the next send finds out has to reach its caller.
 		s.setStrict()
 	}
@@ -210,7 +212,7 @@ func (s *Socket) progress() {
 			s.input()
 		}
 	case gone:
-		if s.canWrite && s.fd >= 0 {
+		if s.canWrite && s.desc.open() {
 			s.output()
 		}
 	}
@@ -218,43 +220,53 @@ func (s *Socket) progress() {
 
 // register begins to watch the descriptor.
 func (s *Socket) register() error {
-	t, err := s.st.watch(s.fd, s, edges)
+	t, err := s.st.watch(s.desc.fd, s, edges)
 	s.token = t
 	return err
 }
 
-// release closes the descriptor.
+// release lets go of the descriptor.
 func (s *Socket) release() {
-	if s.fd < 0 {
+	if !s.desc.open() {
 		return
 	}
-	s.st.unwatch(s.token)
-	s.st.poll.remove(s.fd)
-	s.closeDescriptor()
 	s.canRead, s.canWrite = false, false
+	s.forgetParts()
+	if s.desc.attached != nil {
+		s.desc.letGo = true
+		s.desc.attached.Close() // which may hold it for what it has still to send
+		return
+	}
+	s.closeDescriptor()
 }
 
 // closeDescriptor closes the descriptor without waiting: with {linger, {true, N}} close(2)
 // would, for what is in the kernel's buffer, although the descriptor does not block.
 func (s *Socket) closeDescriptor() {
+	s.st.unwatch(s.token)
+	s.st.poll.remove(s.desc.fd)
+	s.desc.attached = nil
 	if s.kernelSet&(1<<optLinger|1<<optRaw) != 0 {
-		if l, err := getLinger(s.fd); err == nil && l[0] != 0 && l[1] != 0 {
-			_ = unix.SetsockoptLinger(s.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{})
+		if l, err := s.desc.linger(); err == nil && l[0] != 0 && l[1] != 0 {
+			_ = s.desc.setLinger(0, 0)
 		}
 	}
-	_ = unix.Close(s.fd)
-	s.fd = -1
+	s.desc.close()
+	s.hasDrained()
 }
 
 // abandon closes all descriptors of the socket, and tells nobody.
 func (s *Socket) abandon() {
-	for _, seg := range s.out.segments {
-		if seg.file != nil {
-			_ = unix.Close(seg.file.fd)
+	if f := s.out.cutAtFile(); f != nil {
+		_ = unix.Close(f.fd)
+	}
+	for s.out.waiting.count > 0 {
+		if f := s.out.waiting.take().file; f != nil {
+			_ = unix.Close(f.fd)
 		}
 	}
-	s.out = queue{}
-	if s.fd >= 0 {
+	s.out = output{}
+	if s.desc.fd >= 0 {
 		s.closeDescriptor()
 	}
 }

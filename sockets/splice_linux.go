@@ -6,24 +6,23 @@ import "golang.org/x/sys/unix"
 // from a pipe to the socket, without copying them. It tells how many went: none if
 // something is queued before them, or the kernel takes no more for now.
 func (s *Socket) SpliceFrom(pipe int, key int64, n int) int {
-	p := s.partial
-	if s.st.cfg.Copy || s.state != connected || p == nil || p.key != key || s.partSuspended(key) ||
-		!s.out.empty() || len(s.corked) > 0 || s.opts.delaySend || n >= p.left+1 {
+	if s.st.cfg.Copy || !s.desc.moves() || !s.desc.open() || s.out.empty() || s.delays() {
 		return 0
 	}
-	flags := unix.SPLICE_F_NONBLOCK | unix.SPLICE_F_MOVE
-	if n < p.left {
-		flags |= unix.SPLICE_F_MORE
+	p := s.out.front().parts
+	if p == nil || p.key != key || !p.have.empty() || n > p.left {
+		return 0
 	}
-	moved, err := unix.Splice(pipe, nil, s.fd, nil, n, flags)
+	moved, err := s.desc.spliceFrom(pipe, n, n < p.left)
 	if err != nil {
 		if err != unix.EAGAIN && err != unix.EINTR && err != unix.EINVAL {
 			s.sendFailed(err, nil)
 		}
 		return 0
 	}
-	p.left -= int(moved)
-	return int(moved)
+	p.left -= moved
+	s.out.octets -= moved
+	return moved
 }
 
 // SpliceTo moves n octets of input, which are known to be there, to a pipe without
@@ -31,28 +30,14 @@ func (s *Socket) SpliceFrom(pipe int, key int64, n int) int {
 func (s *Socket) SpliceTo(pipe, n int) int {
 	total := 0
 	for total < n {
-		moved, err := unix.Splice(s.fd, nil, pipe, nil, n-total, unix.SPLICE_F_NONBLOCK|unix.SPLICE_F_MOVE)
+		moved, err := s.desc.spliceTo(pipe, n-total)
 		if err == unix.EINTR {
 			continue
 		}
 		if err != nil || moved <= 0 {
 			break
 		}
-		total += int(moved)
+		total += moved
 	}
 	return total
-}
-
-// available is the octets that can be read without waiting.
-func (s *Socket) available() int {
-	n, err := unix.IoctlGetInt(s.fd, unix.TIOCINQ)
-	if err != nil {
-		return 0
-	}
-	return n
-}
-
-// writeMore writes what will be followed at once by more.
-func writeMore(fd int, data []byte) (int, error) {
-	return unix.SendmsgN(fd, data, nil, nil, unix.MSG_MORE)
 }

@@ -53,6 +53,9 @@ type Config struct {
 	IPv6Hosts bool
 	// HTTPLines leaves HTTP headers unparsed, see packet.Framer.
 	HTTPLines bool
+	// Clock is the time that timeouts run in, default time.Now. It must not go backwards. Whoever
+	// moves it from outside, as a test does, has to make the Stack look with Post.
+	Clock func() time.Time
 	// Log is where failures are told that no caller sees. Default: nowhere.
 	Log *slog.Logger
 }
@@ -64,17 +67,6 @@ const (
 	readSize = 256 << 10
 )
 
-// readiness is what a poller says of a descriptor.
-type readiness uint8
-
-const (
-	readable readiness = 1 << iota
-	writable
-	peerClosed // the peer has shut down its writing side
-	hungUp     // the connection is gone in both directions
-	urgent     // there is urgent data, before which reads end short
-)
-
 // token names a registered descriptor; the generation tells an event that was
 // under way for a descriptor that has since been closed.
 type token struct {
@@ -84,7 +76,7 @@ type token struct {
 
 // watcher is whoever waits for a descriptor: a Socket, or a function given to Watch.
 type watcher interface {
-	ready(r readiness)
+	ready(r Readiness)
 }
 
 type watchSlot struct {
@@ -98,10 +90,12 @@ type Stack struct {
 	sink Sink
 	poll *poller
 
-	slots   []watchSlot
-	free    []int32
-	sockets map[ID]*Socket
-	lastID  ID
+	slots     []watchSlot
+	free      []int32
+	sockets   map[ID]*Socket
+	ending    map[ID]*Socket // gone, and parts of a send are still to come
+	keptParts *partialSend   // for the next send in parts
+	lastID    ID
 
 	missed int // busy waits in a row that came to nothing, nor would have soon
 	timers timers
@@ -119,6 +113,7 @@ type Stack struct {
 	paused bool
 	// Packets that are given out before they are asked for. See Lender.
 	lender    Lender
+	attacher  Attacher
 	ahead     int // octets that one socket may lend, 0 for none
 	lent      int // octets that are on loan from all sockets
 	freeLoans []*loan
@@ -127,10 +122,12 @@ type Stack struct {
 
 	beforeWait func()
 	stopped    bool
+	draining   int // sockets that Drain waits for
 
 	wake  wakeup
 	mu    sync.Mutex // guards what follows
 	posts []func()
+	begun bool // Run or Close has
 	ended bool // wake is closed
 }
 
@@ -148,10 +145,11 @@ func NewStack(cfg Config, sink Sink) (*Stack, error) {
 	}
 	st := &Stack{
 		cfg: cfg, sink: sink, poll: poll,
-		sockets: make(map[ID]*Socket),
+		sockets: make(map[ID]*Socket), ending: make(map[ID]*Socket),
 		scratch: make([]byte, readSize),
 	}
 	st.lender, _ = sink.(Lender)
+	st.attacher, _ = sink.(Attacher)
 	if err := st.wake.open(); err != nil {
 		_ = poll.close()
 		return nil, fmt.Errorf("sockets: open a wake-up pipe: %w", err)
@@ -167,6 +165,9 @@ func NewStack(cfg Config, sink Sink) (*Stack, error) {
 // Run serves the sockets until Stop is called, then closes all of them. Calls that
 // wait at that time are not answered.
 func (st *Stack) Run() error {
+	if !st.begin() {
+		return ErrClosed
+	}
 	defer st.closeAll()
 	for !st.stopped {
 		st.runPosts()
@@ -190,6 +191,25 @@ func (st *Stack) Run() error {
 		st.poll.tell(n, st.dispatch)
 	}
 	return nil
+}
+
+// Close ends a Stack from any goroutine: it has Run return, or, if that has not been called,
+// closes all sockets. Run says ErrClosed from then on.
+func (st *Stack) Close() {
+	if st.begin() {
+		st.closeAll()
+		return
+	}
+	st.Post(st.Stop)
+}
+
+// begin tells whether the caller is the first to run or to close the Stack.
+func (st *Stack) begin() bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	first := !st.begun
+	st.begun = true
+	return first
 }
 
 // Stop makes Run return after the present event.
@@ -241,9 +261,12 @@ func (st *Stack) WatchWrite(fd int, f func()) error {
 	return err
 }
 
+// Unwatch ends the watch of a descriptor that stays open.
+func (st *Stack) Unwatch(fd int) { st.poll.remove(fd) }
+
 type watchFunc func()
 
-func (f watchFunc) ready(readiness) { f() }
+func (f watchFunc) ready(Readiness) { f() }
 
 // trigger is when a poller tells of a descriptor.
 type trigger uint8
@@ -290,7 +313,7 @@ func (st *Stack) FlushCorked() {
 	for i := 0; i < len(st.corked); i++ {
 		s := st.corked[i]
 		st.corked[i] = nil
-		s.isCorked = false
+		s.out.isCorked = false
 		st.guard(s, s.flushCork)
 	}
 	st.corked = st.corked[:0]
@@ -338,7 +361,7 @@ func (st *Stack) unwatch(t token) {
 	st.free = append(st.free, t.index)
 }
 
-func (st *Stack) dispatch(t token, r readiness) {
+func (st *Stack) dispatch(t token, r Readiness) {
 	slot := &st.slots[t.index]
 	if slot.generation == t.generation && slot.w != nil {
 		slot.w.ready(r)
@@ -387,7 +410,7 @@ func (st *Stack) Fail(s *Socket, r any) {
 
 func (st *Stack) newSocket(fd int, f Family) *Socket {
 	st.lastID++
-	s := &Socket{st: st, id: st.lastID, fd: fd, family: f, opts: defaultOptions()}
+	s := &Socket{st: st, id: st.lastID, desc: newDescriptor(fd, f), family: f, opts: defaultOptions()}
 	s.framer = packet.Framer{Buffer: s.opts.buffer, Delimiter: '\n', IPv6Hosts: st.cfg.IPv6Hosts, Lines: st.cfg.HTTPLines}
 	st.sockets[s.id] = s
 	return s
@@ -473,7 +496,7 @@ func (w *wakeup) open() error {
 
 func (w *wakeup) signal() { _, _ = unix.Write(w.write, []byte{0}) }
 
-func (w *wakeup) ready(readiness) {
+func (w *wakeup) ready(Readiness) {
 	var buf [64]byte
 	for {
 		if n, err := unix.Read(w.read, buf[:]); n < len(buf) || err != nil {

@@ -111,8 +111,11 @@ func TestPauseFromWithinPacketStopsAtTheEndOfARead(t *testing.T) {
 	for got := 0; got < len(data); {
 		w.wait("a packet", func() bool { return len(w.sink.told(s)) > 0 })
 		w.do(func() {
-			require.Len(t, w.sink.told(s), 1, "one read for each Resume")
-			got += len(w.sink.told(s)[0]) - len("packet ")
+			before := got
+			for _, p := range w.sink.told(s) {
+				got += len(p) - len("packet ")
+			}
+			require.LessOrEqual(t, got-before, readSize, "one read for each Resume")
 			w.sink.forget(s)
 			w.st.Resume()
 		})
@@ -177,7 +180,7 @@ func TestPanicEndsOneSocket(t *testing.T) {
 			w.expect(good, "packet x")
 			w.do(func() {
 				require.Contains(t, log.String(), "that fails")
-				require.Negative(t, bad.fd)
+				require.Negative(t, bad.desc.fd)
 				_, found := w.st.Get(bad.ID())
 				require.False(t, found)
 			})
@@ -192,7 +195,7 @@ func TestPanicOfTheLastWord(t *testing.T) {
 	require.NoError(t, peer.Close())
 	w.until("gone all the same", func() bool {
 		_, found := w.st.Get(s.ID())
-		return !found && s.fd < 0
+		return !found && s.desc.fd < 0
 	})
 	w.do(func() { w.sink.on = nil })
 	other, _ := w.withPeer(Inet, passive)

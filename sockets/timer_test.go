@@ -14,7 +14,7 @@ func TestTimersFireInOrder(t *testing.T) {
 	s := &Socket{st: st}
 	require.Negative(t, st.untilTimer(), "no timer, no limit")
 	var fired []int
-	var tm [4]timer
+	var tm [4]Timer
 	for i, d := range []time.Duration{-3 * time.Minute, -time.Minute, -4 * time.Minute, time.Hour} {
 		s.after(&tm[i], d, func() { fired = append(fired, i) })
 	}
@@ -36,7 +36,7 @@ func TestTimerThatStartsItselfAgainLetsTheOthersGo(t *testing.T) {
 	st := &Stack{}
 	s := &Socket{st: st}
 	n := 0
-	var tm timer
+	var tm Timer
 	var again func()
 	again = func() {
 		n++
@@ -54,7 +54,7 @@ func TestTimeoutsOfAnyLength(t *testing.T) {
 	st := &Stack{}
 	s := &Socket{st: st}
 	for _, ms := range []int64{1 << 31, 1 << 32, 1 << 40, 1<<63 - 1} {
-		var tm timer
+		var tm Timer
 		s.after(&tm, milliseconds(ms), func() { t.Errorf("a timeout of %d ms has fired", ms) })
 		assert.Positive(t, st.untilTimer())
 		assert.LessOrEqual(t, st.untilTimer(), time.Hour, "a poller takes 31 bits of milliseconds")
@@ -68,7 +68,7 @@ func TestTimersProperty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		st := &Stack{}
 		s := &Socket{st: st}
-		all := make([]timer, 20)
+		all := make([]Timer, 20)
 		running := map[int]bool{}
 		for range rapid.IntRange(0, 100).Draw(t, "steps") {
 			i := rapid.IntRange(0, len(all)-1).Draw(t, "timer")
