@@ -42,6 +42,8 @@
       | {monitor, gentcp_proto:id(), pid(), reference()}
       | {cancel_monitor, reference()}
       | sockets
+      | kin
+      | recall
       | info.
 
 %% How many octets may be under way from the port program, and how many the
@@ -96,6 +98,7 @@ init(Shard, Name) ->
     case start_program(Shard, Name) of
         {ok, State} ->
             take_name(Name),
+            [cast(Command, State) || Command <- gentcp_fault_server:replay(State#state.port)],
             gentcp_shard:started(Shard, ok, self()),
             loop(State);
         {error, Reason} ->
@@ -481,7 +484,7 @@ start_opening(Caller, Alias, Settings, Command, #state{pen = Pen} = State) ->
                  command = Command, settings = Settings}
     end, State#state.registry),
     State1 = State#state{registry = Registry},
-    Frame = gentcp_proto:router_call(Tag, Command),
+    Frame = gentcp_proto:router_call(Tag, gentcp_kin:with_kin(Command, Caller)),
     case gentcp_proto:fits(Frame) of
         true ->
             gentcp_pen:write(Pen, Frame),
@@ -524,9 +527,22 @@ opened(Id, #opening{caller = Caller, alias = Alias} = Opening, State) ->
                                  monitor = Monitor, slot = Slot},
                          State#state{registry = Registry1, early = none}),
     %% From here on it belongs to the caller, who may die as any owner may.
-    is_accept(Opening) andalso cast({adopt, Id}, State1),
+    State2 = tell_kin(socket(Id, State1), State1),
+    is_accept(Opening) andalso cast({adopt, Id}, State2),
     gentcp_delivery:tell(Alias, {ok, S}),
-    State1.
+    State2.
+
+%% Says whose a socket is, if some rule asks for it. Those that it came from before are
+%% remembered: a socket that is handed on to a process of some library still comes from them.
+tell_kin(#socket{id = Id, owner = Owner, kin = Before} = Socket, State) ->
+    case gentcp_kin:is_needed() of
+        true ->
+            Kin = gentcp_kin:of_socket(Owner, Before),
+            cast({kin, Id, Kin}, State),
+            put_socket(Socket#socket{kin = Kin}, State);
+        false ->
+            State
+    end.
 
 %% Nobody is left to take it. A connection goes to the next acceptor.
 not_wanted(Id, Opening, State) ->
@@ -622,7 +638,8 @@ answer({commit, Id, To}, State) ->
         #socket{monitor = Old} = Socket ->
             true = erlang:demonitor(Old, [flush]),
             Monitor = erlang:monitor(process, To, [{tag, {owner, Id}}]),
-            {ok, end_transfer(Socket#socket{owner = To, monitor = Monitor}, State)};
+            Socket1 = Socket#socket{owner = To, monitor = Monitor},
+            {ok, end_transfer(Socket1, tell_kin(Socket1, State))};
         none ->
             {gone, State}
     end;
@@ -651,6 +668,12 @@ answer({cancel_monitor, Ref}, #state{registry = Registry} = State) ->
     end;
 answer(sockets, #state{registry = Registry} = State) ->
     {[S || #socket{term = S, gone = no} <- gentcp_registry:sockets(Registry)], State};
+answer(kin, #state{registry = Registry} = State) ->
+    {ok, lists:foldl(fun tell_kin/2, State, gentcp_registry:sockets(Registry))};
+answer(recall, #state{registry = Registry, loans = Loans} = State) ->
+    _ = [ask(Id, none, State) || #socket{id = Id, slot = Slot} <- gentcp_registry:sockets(Registry),
+                                 gentcp_ahead:is_open(Loans, Slot)],
+    {ok, State};
 answer(info, #state{port = Port, program = Program, registry = Registry} = State) ->
     {#{port => Port, os_pid => gentcp_program:os_pid(Program),
        sockets => gentcp_registry:size(Registry),
