@@ -29,7 +29,7 @@ func (d *Session) command(frame []byte) {
 		err = d.dispatch(c)
 	}
 	if err == errHeld {
-		d.hold(frame)
+		d.holdFrame(frame)
 	} else if err != nil {
 		d.refuse(c, err)
 	}
@@ -75,7 +75,8 @@ func (d *Session) refuse(c *portproto.Command, err error) {
 	b := d.out.batch.Buf
 	var option *badOption
 	var wrong *badCommand
-	if errors.As(err, &option) || errors.As(err, &wrong) {
+	var fault *badFault
+	if errors.As(err, &option) || errors.As(err, &wrong) || errors.As(err, &fault) {
 		b = appendFailure(b, err)
 	} else {
 		b = portproto.AppendErrorText(b, sockets.PosixName(err), string(c.Name))
@@ -118,7 +119,7 @@ func (d *Session) greet(c *portproto.Command) error {
 	}
 	d.lines = h.Lines && !d.cfg.Without.Lines
 	d.stack.SetHTTPLines(d.lines)
-	d.stack.SetIPv6Hosts(h.OTP == 0 || h.OTP >= 26)
+	follow(d.stack, h)
 	return nil
 }
 

@@ -2,11 +2,13 @@ package driver
 
 import (
 	"math"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/gentcp/gentcp/portproto"
 	"github.com/gentcp/gentcp/sockets"
+	"github.com/gentcp/gentcp/sockets/fault"
 )
 
 // cmdSend is {send, Id, Bytes}.
@@ -15,6 +17,8 @@ func (d *Session) cmdSend(c *portproto.Command, s *sockets.Socket) error {
 	switch {
 	case err != nil:
 		return err
+	case d.faultySends(s):
+		return d.sendWithFaults(c, s, data)
 	case !c.Called:
 		s.Send(data)
 		return nil
@@ -37,6 +41,9 @@ func (d *Session) cmdSendPart(c *portproto.Command, s *sockets.Socket) error {
 	}
 	if total > math.MaxInt32<<8 || uint64(len(data)) > total {
 		return bad("a part of %d octets of a send of %d", len(data), total)
+	}
+	if d.faultySends(s) {
+		return d.sendPartWithFaults(c, s, key, int(total), data)
 	}
 	if !c.Called {
 		s.SendPart(key, int(total), data, nil)
@@ -65,9 +72,14 @@ func (d *Session) cmdRecv(c *portproto.Command, s *sockets.Socket) error {
 	case wait:
 		return errHeld
 	}
+	length := int(min(n, math.MaxInt32))
 	k := d.newCall(c)
 	k.wait(s, cancelRecv)
-	s.Recv(int(min(n, math.MaxInt32)), ms, k)
+	if s.CallFaults(fault.Recv) {
+		d.inject(k, fault.Recv, ms, func(ms int64) { s.Recv(length, ms, k) })
+		return nil
+	}
+	s.Recv(length, ms, k)
 	return nil
 }
 
@@ -87,7 +99,12 @@ func (d *Session) cmdSendFile(c *portproto.Command, s *sockets.Socket) error {
 	if err != nil {
 		return err
 	}
-	s.SendFile(fd, offset, length, d.newCall(c))
+	k := d.newCall(c)
+	if d.faultySends(s) {
+		d.sendFileWithFaults(k, s, fd, offset, length)
+		return nil
+	}
+	s.SendFile(fd, offset, length, k)
 	return nil
 }
 
@@ -124,6 +141,18 @@ func (d *Session) cmdSendFilePart(c *portproto.Command, s *sockets.Socket) error
 	if err != nil {
 		return err
 	}
+	if d.delayedSends > 0 {
+		kept := slices.Clone(data)
+		if d.sendBehind(c, s, func(k *call) {
+			if k == nil {
+				s.SendFileOctets(kept, quiet{})
+			} else {
+				s.SendFileOctets(kept, k)
+			}
+		}) {
+			return nil
+		}
+	}
 	if !c.Called {
 		s.SendFileOctets(data, quiet{})
 		return nil
@@ -150,6 +179,13 @@ func (d *Session) cmdShutdown(c *portproto.Command, s *sockets.Socket) error {
 	if err := c.Args.Finish(); err != nil {
 		return err
 	}
+	if d.sendBehind(c, s, func(k *call) {
+		if err := s.Shutdown(how); k != nil {
+			k.Done(err)
+		}
+	}) {
+		return nil
+	}
 	return s.Shutdown(how)
 }
 
@@ -158,7 +194,10 @@ func (d *Session) cmdClose(c *portproto.Command, s *sockets.Socket) error {
 	switch {
 	case s == nil:
 	case !c.Called:
+		d.flushSends(s)
 		s.CloseNow()
+	case s.CallFaults(fault.Close) || d.delayedSends > 0:
+		d.closeWithFaults(d.newCall(c), s)
 	default:
 		s.Close(d.newCall(c))
 	}

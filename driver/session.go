@@ -58,7 +58,9 @@ type Session struct {
 	current   *sockets.Socket   // that it is about
 	options   []sockets.Option  // of a setopts, used again
 	taken     int               // calls that have been taken on so far
-	err       error
+	// sends of all sockets that faults have wait
+	delayedSends int
+	err          error
 
 	node       *node
 	watched    int  // its process id

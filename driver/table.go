@@ -37,7 +37,7 @@ var commands = []command{
 	{name: "hello", least: 1, most: 2, run: (*Session).cmdHello},
 
 	{name: "listen", least: 3, most: 3, mustCall: true, run: (*Session).cmdListen},
-	{name: "accept", least: 2, most: 3, about: aSocket, mustCall: true, run: (*Session).cmdAccept},
+	{name: "accept", least: 2, most: 4, about: aSocket, mustCall: true, run: (*Session).cmdAccept},
 	{name: "adopt", least: 1, most: 1, about: aSocket, run: (*Session).cmdAdopt},
 	{name: "return", least: 1, most: 1, about: aSocket, run: (*Session).cmdReturn},
 	{name: "connect", least: 5, most: 5, mustCall: true, run: (*Session).cmdConnect},
@@ -65,6 +65,15 @@ var commands = []command{
 	{name: "info", least: 1, most: 1, about: aSocket, mustCall: true, asks: true, run: (*Session).cmdInfo},
 	{name: "sockets", mustCall: true, run: (*Session).cmdSockets},
 	{name: "controlling_process", least: 2, most: 2, about: aSocket, run: (*Session).cmdControllingProcess},
+
+	{name: "fault_rule", least: 3, most: 3, run: (*Session).cmdFaultRule},
+	{name: "fault_remove", least: 1, most: 1, run: (*Session).cmdFaultRemove},
+	{name: "fault_clear", run: (*Session).cmdFaultClear},
+	{name: "fault_seed", least: 1, most: 1, run: (*Session).cmdFaultSeed},
+	{name: "fault_rules", mustCall: true, run: (*Session).cmdFaultRules},
+	{name: "fault_info", mustCall: true, run: (*Session).cmdFaultInfo},
+	{name: "fault_log", most: 1, mustCall: true, run: (*Session).cmdFaultLog},
+	{name: "kin", least: 2, most: 2, about: aSocket, run: (*Session).cmdKin},
 
 	{name: "ping", mustCall: true, run: (*Session).cmdPing},
 	{name: "credit", least: 1, most: 1, run: (*Session).cmdCredit},

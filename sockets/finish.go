@@ -236,6 +236,7 @@ func (s *Socket) finish(reason error, flush bool) {
 	if d := s.dial; d != nil {
 		s.dial = nil
 		s.st.stop(&d.timer)
+		s.st.stop(&d.delay)
 		d.done.Opened(nil, ErrClosed)
 	}
 	s.recvFailed(ErrClosed)

@@ -78,6 +78,10 @@ type Socket struct {
 	fell      bool // Passive is to be told once somebody has
 	accepted  bool
 
+	faults       *socketFaults // nil for most
+	listenerID   ID            // of the listener that has accepted it, or 0
+	attachedOnce bool          // what wants to be attached from the beginning has been
+
 	received, sent        counters
 	portInput, userOutput uint64
 }

@@ -50,5 +50,10 @@ known() ->
     eprotonosupport, eprototype, epwroff, eqfull, erange, eremchg, eremote, eremoteio, erestart,
     erfkill, erofs, erpcmismatch, eshlibvers, eshutdown, esocktnosupport, espipe, esrch, esrmnt,
     estale, estrpipe, etime, etimedout, etoomanyrefs, etxtbsy, eunatch, eusers, ewouldblock,
-    exbadport, exdev, exfull, timeout
+    exbadport, exdev, exfull, timeout,
+    % Faults: what is known of them, and why one is refused.
+    seed, injected, dropped, now, in, out, accept, connect, recv, send, close, record,
+    range, unknown_fault, unknown_call, unknown_outcome, unknown_posix, unknown_end, unknown_unit,
+    unknown_selector, unknown_direction, unknown_family, bad_number, bad_address, bad_list,
+    two_directions, not_a_stream_fault, too_deep, too_many
     ].

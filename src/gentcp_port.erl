@@ -42,6 +42,8 @@
       | {monitor, gentcp_proto:id(), pid(), reference()}
       | {cancel_monitor, reference()}
       | sockets
+      | kin
+      | recall
       | info.
 
 %% How many octets may be under way from the port program, and how many the
@@ -69,8 +71,9 @@
     credit :: gentcp_credit:array(),
     loans :: gentcp_ahead:loans(),
     registry :: gentcp_registry:registry(),
-    %% What the heir has to know of the sockets.
+    %% What the heir has to know of the sockets, and the heir.
     legacy :: ets:table(),
+    heir :: {pid(), reference()},
     %% The window of a socket comes right before the reply that opens it.
     early = none :: none | {gentcp_proto:id(), non_neg_integer()},
     %% Calls of recv that their callers have withdrawn, until the port program knows.
@@ -95,6 +98,7 @@ init(Shard, Name) ->
     case start_program(Shard, Name) of
         {ok, State} ->
             take_name(Name),
+            [cast(Command, State) || Command <- gentcp_fault_server:replay(State#state.port)],
             gentcp_shard:started(Shard, ok, self()),
             loop(State);
         {error, Reason} ->
@@ -105,8 +109,7 @@ init(Shard, Name) ->
 start_program(Shard, Name) ->
     case gentcp_program:open() of
         {ok, Port, Program} ->
-            Heir = gentcp_heir:start([key(Port), owners(Port)], Port, Program),
-            gentcp_shard:opened(Shard, {Heir, Port, Program}),
+            Heir = new_heir(Shard, Port, Program),
             case gentcp_program:hello(Port, Shard, ?HELLO_TIMEOUT) of
                 {ok, Hello} ->
                     _ = erlang:monitor(port, Port),
@@ -151,8 +154,14 @@ new(Parent, Name, Port, Program, Heir, Hello) ->
         credit = Credit,
         loans = gentcp_ahead:new(Slots),
         registry = gentcp_registry:new(Slots),
-        legacy = gentcp_heir:table(Heir, Credit)
+        legacy = gentcp_heir:table(Heir, Credit),
+        heir = {Heir, erlang:monitor(process, Heir)}
     }.
+
+new_heir(Shard, Port, Program) ->
+    Heir = gentcp_heir:start([key(Port), owners(Port)], Port, Program),
+    gentcp_shard:opened(Shard, {Heir, Port, Program}),
+    Heir.
 
 key(Port) ->
     {?MODULE, Port}.
@@ -230,6 +239,10 @@ handle({'EXIT', Port, Reason}, #state{port = Port} = State) ->
     port_exit(Reason, State);
 handle({'DOWN', _Monitor, port, Port, Reason}, #state{port = Port} = State) ->
     port_exit(Reason, State);
+handle({'DOWN', Monitor, process, Lost, _Reason}, #state{heir = {Lost, Monitor}} = State) ->
+    Heir = new_heir(State#state.parent, State#state.port, State#state.program),
+    gentcp_heir:leave_to(State#state.legacy, Heir, State#state.credit),
+    State#state{heir = {Heir, erlang:monitor(process, Heir)}};
 handle({'EXIT', Parent, _Reason}, #state{parent = Parent} = State) ->
     goodbye(State);
 handle(_Unknown, State) ->
@@ -471,7 +484,7 @@ start_opening(Caller, Alias, Settings, Command, #state{pen = Pen} = State) ->
                  command = Command, settings = Settings}
     end, State#state.registry),
     State1 = State#state{registry = Registry},
-    Frame = gentcp_proto:router_call(Tag, Command),
+    Frame = gentcp_proto:router_call(Tag, gentcp_kin:with_kin(Command, Caller)),
     case gentcp_proto:fits(Frame) of
         true ->
             gentcp_pen:write(Pen, Frame),
@@ -514,9 +527,22 @@ opened(Id, #opening{caller = Caller, alias = Alias} = Opening, State) ->
                                  monitor = Monitor, slot = Slot},
                          State#state{registry = Registry1, early = none}),
     %% From here on it belongs to the caller, who may die as any owner may.
-    is_accept(Opening) andalso cast({adopt, Id}, State1),
+    State2 = tell_kin(socket(Id, State1), State1),
+    is_accept(Opening) andalso cast({adopt, Id}, State2),
     gentcp_delivery:tell(Alias, {ok, S}),
-    State1.
+    State2.
+
+%% Says whose a socket is, if some rule asks for it. Those that it came from before are
+%% remembered: a socket that is handed on to a process of some library still comes from them.
+tell_kin(#socket{id = Id, owner = Owner, kin = Before} = Socket, State) ->
+    case gentcp_kin:is_needed() of
+        true ->
+            Kin = gentcp_kin:of_socket(Owner, Before),
+            cast({kin, Id, Kin}, State),
+            put_socket(Socket#socket{kin = Kin}, State);
+        false ->
+            State
+    end.
 
 %% Nobody is left to take it. A connection goes to the next acceptor.
 not_wanted(Id, Opening, State) ->
@@ -612,7 +638,8 @@ answer({commit, Id, To}, State) ->
         #socket{monitor = Old} = Socket ->
             true = erlang:demonitor(Old, [flush]),
             Monitor = erlang:monitor(process, To, [{tag, {owner, Id}}]),
-            {ok, end_transfer(Socket#socket{owner = To, monitor = Monitor}, State)};
+            Socket1 = Socket#socket{owner = To, monitor = Monitor},
+            {ok, end_transfer(Socket1, tell_kin(Socket1, State))};
         none ->
             {gone, State}
     end;
@@ -641,6 +668,12 @@ answer({cancel_monitor, Ref}, #state{registry = Registry} = State) ->
     end;
 answer(sockets, #state{registry = Registry} = State) ->
     {[S || #socket{term = S, gone = no} <- gentcp_registry:sockets(Registry)], State};
+answer(kin, #state{registry = Registry} = State) ->
+    {ok, lists:foldl(fun tell_kin/2, State, gentcp_registry:sockets(Registry))};
+answer(recall, #state{registry = Registry, loans = Loans} = State) ->
+    _ = [ask(Id, none, State) || #socket{id = Id, slot = Slot} <- gentcp_registry:sockets(Registry),
+                                 gentcp_ahead:is_open(Loans, Slot)],
+    {ok, State};
 answer(info, #state{port = Port, program = Program, registry = Registry} = State) ->
     {#{port => Port, os_pid => gentcp_program:os_pid(Program),
        sockets => gentcp_registry:size(Registry),

@@ -94,6 +94,7 @@ hello(Window) ->
         ahead => ?AHEAD,
         lines => true,
         otp => list_to_integer(erlang:system_info(otp_release)),
+        erts => list_to_binary(erlang:system_info(version)),
         os_pid => list_to_integer(os:getpid())
     }}).
 
@@ -218,8 +219,16 @@ options(Opts) ->
     [case Opt of
          {netns, Name} -> {netns, filename_to_binary(Name)};
          {raw, {Protocol, Option, Value}} -> {raw, Protocol, Option, Value};
+         {gentcp_fault, Faults} -> {gentcp_fault, without_profiles(Faults)};
          _ -> Opt
      end || Opt <- Opts].
+
+%% What cannot be expanded is left for the other side to refuse.
+without_profiles(Faults) ->
+    case gentcp_profile:expand(Faults) of
+        {ok, Expanded} -> Expanded;
+        {error, _} -> Faults
+    end.
 
 %% As inet does with the names in options: what cannot be converted is left for
 %% the other side to refuse.

@@ -10,6 +10,9 @@
     held = none :: none | [term()],
     %% Why it ended in the meantime.
     gone = no :: no | {gone, term()},
+    %% The owner and its ancestors, then earlier owners and theirs, as far as rules for faults
+    %% have asked for them.
+    kin = [] :: [pid()],
     %% Who called inet:monitor/1.
     watchers = [] :: [{reference(), pid()}]
 }).

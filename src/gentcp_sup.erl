@@ -33,12 +33,14 @@ init([]) ->
     true = is_integer(Shards) andalso Shards > 0 orelse exit({bad_env, {shards, Shards}}),
     Names = [{name("gentcp_shard_", N), name("gentcp_port_", N)} || N <- lists:seq(1, Shards)],
     persistent_term:put(?SHARDS, {list_to_tuple(Names), atomics:new(1, [])}),
+    ok = gentcp_fault_server:make_table(),
     %% That a port program dies, or cannot be started again for now, is nothing
     %% that the node should suffer for: its shard goes on. The limit is for what no
     %% shard should do.
     Flags = #{strategy => one_for_one, intensity => 10, period => 10},
-    {ok, {Flags, [#{id => Shard, start => {gentcp_shard, start_link, [Shard, Router]},
-                    shutdown => gentcp_shard:stop_limit()} || {Shard, Router} <- Names]}}.
+    Faults = #{id => gentcp_fault_server, start => {gentcp_fault_server, start_link, []}},
+    {ok, {Flags, [Faults | [#{id => Shard, start => {gentcp_shard, start_link, [Shard, Router]},
+                              shutdown => gentcp_shard:stop_limit()} || {Shard, Router} <- Names]]}}.
 
 name(Prefix, N) ->
     list_to_atom(Prefix ++ integer_to_list(N)).
