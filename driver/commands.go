@@ -28,10 +28,15 @@ func (d *Session) command(frame []byte) {
 	if err == nil {
 		err = d.dispatch(c)
 	}
-	if err != nil {
+	if err == errHeld {
+		d.hold(frame)
+	} else if err != nil {
 		d.refuse(c, err)
 	}
 	*c = portproto.Command{} // it points into the frame
+	if d.resumed != nil {
+		d.resume()
+	}
 }
 
 // contain keeps a failure in a command from the other sockets: it ends the socket that the

@@ -34,6 +34,7 @@ var commandRows = []commandRow{
 	{name: "recv", args: []string{"C", "0", "0"}},
 	{name: "unrecv", args: []string{"C", "<<>>"}},
 	{name: "unread", args: []string{"C", "<<>>"}},
+	{name: "told", args: []string{"C", "0"}},
 	{name: "sendfile", args: []string{"C", "<<\"/nowhere\">>", "0", "0"}},
 	{name: "sendfile_part", args: []string{"C", "<<>>"}},
 	{name: "shutdown", args: []string{"L", "write"}},

@@ -46,6 +46,10 @@ type Session struct {
 	otp        int
 	nodePID    int
 
+	turn    turn                    // of the present command
+	unsure  map[sockets.ID]*answers // sockets with commands that wait for news of answers
+	resumed *sockets.Socket         // of which there is news
+
 	lastID    sockets.ID // the latest socket that the node has heard of
 	waiting   *call      // calls that are not answered yet, newest first
 	freeCalls *call

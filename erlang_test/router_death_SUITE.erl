@@ -82,7 +82,7 @@ router_is_killed(_Config) ->
 
 %% At a question that nobody asks.
 router_crashes(_Config) ->
-    do_death(fun(Router) -> closed = gentcp_port:ask(Router, nonsense) end).
+    do_death(fun(Router) -> closed = gentcp_call:ask(Router, nonsense) end).
 
 %% All is as when the port program dies, and that goes as well.
 do_death(End) ->
@@ -301,7 +301,7 @@ do_relay(To) ->
 
 %% As if the port program had written it.
 do_say(Router, Messages) ->
-    #{port := Port} = gentcp_port:ask(Router, info),
+    #{port := Port} = gentcp_call:ask(Router, info),
     Router ! {Port, {data, term_to_binary(Messages)}},
     ok.
 

@@ -62,8 +62,8 @@ connect(Family, Module, Remote, Opts0, Timeout) ->
         {ok, #connect_opts{ifaddr = Address, port = Port, fd = Fd, opts = SockOpts}} ->
             Local = local(Family, Address, Port, is_map(Remote)),
             Options = start_options(Fd) ++ gentcp_proto:options(SockOpts) ++ Faults,
-            open(gentcp_credit:requested(SockOpts, active),
-                 {connect, Family, Remote, Local, Options, Timeout});
+            open(gentcp_credit:requested(SockOpts, {active, infinity}),
+                 {connect, Family, Remote, Local, Options, Timeout}, Timeout);
         {error, Reason} ->
             exit(Reason)
     end.
@@ -100,7 +100,7 @@ listen(Family, Module, Port0, Opts0) ->
             Local = bound(Family, Address, Port, Fd),
             Options = [{backlog, backlog(Backlog)}
                        | start_options(Fd) ++ gentcp_proto:options(SockOpts) ++ Faults],
-            open(gentcp_credit:requested(SockOpts, active), {listen, Family, Local, Options});
+            open(gentcp_credit:requested(SockOpts, {active, infinity}), {listen, Family, Local, Options}, infinity);
         {error, Reason} ->
             exit(Reason)
     end.
@@ -125,22 +125,23 @@ backlog(N) when is_integer(N) -> N.
 -spec fdopen(family(), non_neg_integer(), [term()]) ->
           {ok, gentcp_port:socket()} | {error, atom()}.
 fdopen(Family, Fd, Opts) when is_integer(Fd), Fd >= 0 ->
-    open(gentcp_credit:requested(Opts, passive),
-         {fdopen, Family, Fd, gentcp_proto:options(Opts)}).
+    open(gentcp_credit:requested(Opts, {passive, infinity}),
+         {fdopen, Family, Fd, gentcp_proto:options(Opts)}, infinity).
 
-%% The timeout of a connect includes the start of a port program.
-open(Activity, {connect, _, _, _, _, Timeout} = Command) when is_integer(Timeout) ->
-    open(Activity, Command, erlang:monotonic_time(millisecond) + Timeout);
-open(Activity, Command) ->
-    open(Activity, Command, infinity).
+%% The limit includes the start of a port program.
+open(Settings, Command, infinity) ->
+    open(Settings, Command, infinity, infinity);
+open(Settings, Command, Limit) ->
+    open(Settings, Command, Limit, erlang:monotonic_time(millisecond) + Limit).
 
 %% A router that has died under our hands took nothing with it; the next one
 %% serves as well.
-open(Activity, Command, Deadline) ->
+open(Settings, Command, Limit, Deadline) ->
     case gentcp_sup:router(Deadline) of
         {ok, Router} ->
-            case gentcp_port:open(Router, Activity, until(Deadline, Command)) of
-                {error, noproc} -> open(Activity, Command, Deadline);
+            Left = left(Limit, Deadline),
+            case gentcp_call:open(Router, Settings, within(Left, Command), Left) of
+                {error, noproc} -> open(Settings, Command, Left, Deadline);
                 %% Bad options of the user have had their exit by now. What
                 %% is bad in the defaults of the node is an error in stock.
                 {error, {bad_option, _}} -> {error, einval};
@@ -151,10 +152,11 @@ open(Activity, Command, Deadline) ->
             Error
     end.
 
-until(infinity, Command) ->
-    Command;
-until(Deadline, Connect) ->
-    setelement(6, Connect, max(0, Deadline - erlang:monotonic_time(millisecond))).
+left(infinity, infinity) -> infinity;
+left(Limit, Deadline) -> min(Limit, max(0, Deadline - erlang:monotonic_time(millisecond))).
+
+within(Limit, {connect, _, _, _, _, _} = Command) -> setelement(6, Command, Limit);
+within(_Limit, Command) -> Command.
 
 %% An address to bind, or an exit as `inet_tcp' gives it.
 address(local, {local, _} = Address, 0) ->

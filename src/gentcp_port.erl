@@ -21,7 +21,7 @@
 -export([start_link/1, init/2]).
 
 %% For callers.
--export([lookup/1, is_orphan/2, open/3, ask/2]).
+-export([lookup/1, is_orphan/2]).
 
 %% For sys.
 -export([system_continue/3, system_terminate/4, system_code_change/4,
@@ -67,6 +67,7 @@
     debug = [] :: [sys:dbg_opt()],
     port :: port(),
     program :: gentcp_program:program(),
+    pen :: gentcp_pen:pen(),
     credit :: gentcp_credit:array(),
     loans :: gentcp_ahead:loans(),
     registry :: gentcp_registry:registry(),
@@ -74,6 +75,8 @@
     legacy :: ets:table(),
     %% The window of a socket comes right before the reply that opens it.
     early = none :: none | {gentcp_proto:id(), non_neg_integer()},
+    %% Calls of recv that their callers have withdrawn, until the port program knows.
+    withdrawn = #{} :: #{reference() => []},
     %% Octets of frames handed on since the last credit.
     owed = 0 :: non_neg_integer()
 }).
@@ -110,8 +113,8 @@ start_program(Shard, Name) ->
             case gentcp_program:hello(Port, Shard, ?HELLO_TIMEOUT) of
                 {ok, Hello} ->
                     _ = erlang:monitor(port, Port),
-                    ok = command(Port, gentcp_proto:hello(?WINDOW)),
                     State = new(Shard, Name, Port, Program, Heir, Hello),
+                    gentcp_pen:write(State#state.pen, gentcp_proto:hello(?WINDOW)),
                     persistent_term:put(key(Port),
                                         {self(), State#state.credit, State#state.loans}),
                     persistent_term:put(owners(Port), State#state.legacy),
@@ -147,6 +150,7 @@ new(Parent, Name, Port, Program, Heir, Hello) ->
         name = Name,
         port = Port,
         program = Program,
+        pen = gentcp_pen:new(Port),
         credit = Credit,
         loans = gentcp_ahead:new(Slots),
         registry = gentcp_registry:new(Slots),
@@ -183,30 +187,6 @@ is_orphan(Port, Id) ->
             end
     end.
 
-%% @doc Opens a socket for the calling process. `Activity' is what the options
-%% say of its active mode; an accepted socket takes that of its listener.
-%% `{error, noproc}' says that the command was not sent.
--spec open(pid(), gentcp_credit:activity(), gentcp_proto:command()) ->
-          {ok, socket()} | {error, term()}.
-open(Router, Activity, Command) ->
-    Ref = erlang:monitor(process, Router, [{alias, reply_demonitor}]),
-    Router ! {open, self(), Ref, Activity, Command},
-    receive
-        {Ref, Result} -> Result;
-        {'DOWN', Ref, process, _, noproc} -> {error, noproc};
-        {'DOWN', Ref, process, _, _} -> {error, closed}
-    end.
-
-%% @doc Asks a router. `closed' if it has ended.
--spec ask(pid(), question()) -> term().
-ask(Router, Question) ->
-    Ref = erlang:monitor(process, Router, [{alias, reply_demonitor}]),
-    Router ! {ask, Ref, Question},
-    receive
-        {Ref, Answer} -> Answer;
-        {'DOWN', Ref, process, _, _} -> closed
-    end.
-
 %%
 %% The loop
 %%
@@ -230,12 +210,14 @@ print(Device, {in, Message}, Name) ->
 
 handle({Port, {data, Frame}}, #state{port = Port} = State) ->
     frame(Frame, State);
-handle({open, Caller, Alias, Activity, Command}, State) ->
-    start_opening(Caller, Alias, Activity, Command, State);
+handle({open, Caller, Alias, Settings, Command}, State) ->
+    start_opening(Caller, Alias, Settings, Command, State);
 handle({ask, Alias, Question}, State) ->
     {Answer, State1} = answer(Question, State),
     gentcp_delivery:tell(Alias, Answer),
     State1;
+handle({withdraw, Alias, Waiting}, State) ->
+    withdraw(Waiting, Alias, State);
 handle({{owner, Id}, Monitor, process, _Pid, Reason}, State) ->
     owner_exit(Id, Monitor, Reason, State);
 handle({{caller, Tag}, _Monitor, process, _Pid, _Reason}, State) ->
@@ -256,16 +238,8 @@ handle({'EXIT', Parent, _Reason}, #state{parent = Parent} = State) ->
 handle(_Unknown, State) ->
     State.
 
-cast(Command, #state{port = Port}) ->
-    command(Port, gentcp_proto:cast(Command)).
-
-%% The end of the port comes as a message, so it is no error here.
-command(Port, Frame) ->
-    try port_command(Port, Frame) of
-        true -> ok
-    catch
-        error:badarg -> ok
-    end.
+cast(Command, #state{pen = Pen}) ->
+    gentcp_pen:write(Pen, gentcp_proto:cast(Command)).
 
 %%
 %% Input
@@ -351,6 +325,15 @@ message({recall, Id, Loan}, _Size, #state{loans = Loans} = State) ->
     State;
 message({gone, Id, Reason}, _Size, State) ->
     gone(Id, Reason, State);
+message({unsure, Id}, _Size, #state{credit = Credit} = State) ->
+    %% By now all of its answers have been told, or will be given back before this.
+    case socket(Id, State) of
+        #socket{slot = Slot} -> cast({told, Id, gentcp_proto:count(gentcp_credit:told(Credit, Slot, Id))}, State);
+        none -> ok
+    end,
+    State;
+message({reply, {withdrawn, Alias}, _Result}, _Size, #state{withdrawn = Withdrawn} = State) ->
+    State#state{withdrawn = maps:remove(Alias, Withdrawn)};
 message({reply, ping, _Pong}, _Size, State) ->
     State;
 message({error, Reason}, _Size, State) ->
@@ -395,13 +378,18 @@ ahead({ahead, Id, _, _} = Ahead, Before, #state{loans = Loans} = State) ->
             Before(State)
     end.
 
-reply({Alias, Receiver, Id}, {ok, Packet}, Size, State) when is_pid(Receiver) ->
-    case is_process_alive(Receiver) of
-        true -> gentcp_delivery:tell(Alias, {ok, gentcp_delivery:part(Packet, Size)});
-        %% Killed while it waited: the next receiver gets it. Parsed items
+reply({Alias, Receiver, Id}, {ok, Packet}, Size, #state{withdrawn = Withdrawn} = State)
+  when is_pid(Receiver) ->
+    case is_process_alive(Receiver) andalso not is_map_key(Alias, Withdrawn) of
+        true ->
+            add_told(Id, State),
+            gentcp_delivery:tell(Alias, {ok, gentcp_delivery:part(Packet, Size)});
+        %% Killed while it waited, or its time was over: the next receiver gets it. Parsed items
         %% cannot go back.
-        false when is_binary(Packet); is_list(Packet) -> ask(Id, {unread, Id, Packet}, State);
-        false -> ok
+        false when is_binary(Packet); is_list(Packet) ->
+            ask(Id, {unread, Id, Packet}, State);
+        false ->
+            add_told(Id, State)
     end;
 reply({Alias, Id, Arming}, Result, _Size, State) when is_atom(Arming) ->
     case socket(Id, State) of
@@ -418,6 +406,33 @@ reply(Alias, Result, _Size, _State) when is_reference(Alias) ->
     gentcp_delivery:tell(Alias, Result);
 reply(forged, _Result, _Size, _State) ->
     throw({lie, forged_tag}).
+
+add_told(Id, #state{credit = Credit} = State) ->
+    case socket(Id, State) of
+        #socket{slot = Slot} -> gentcp_credit:add_told(Credit, Slot);
+        none -> ok
+    end.
+
+%% A caller has waited for too long. What it has been answered is in its mailbox, or on the way
+%% there; this comes behind it, and finds the alias used up.
+withdraw(opening, Alias, #state{registry = Registry} = State) ->
+    case gentcp_registry:withdraw_opening(Alias, Registry) of
+        {Tag, Registry1} ->
+            cast({cancel, Tag}, State),
+            gentcp_delivery:tell(Alias, {error, timeout}),
+            State#state{registry = Registry1};
+        error ->
+            State
+    end;
+withdraw({Alias, _Receiver, _Id} = Waiting, Alias, #state{pen = Pen, withdrawn = Withdrawn} = State) ->
+    gentcp_pen:write(Pen, gentcp_proto:router_call({withdrawn, Alias},
+                                                   {cancel, gentcp_proto:tag(Waiting)})),
+    gentcp_delivery:tell(Alias, {error, timeout}),
+    State#state{withdrawn = Withdrawn#{Alias => []}};
+withdraw(Alias, Alias, State) ->
+    cast({cancel, gentcp_proto:tag(Alias)}, State),
+    gentcp_delivery:tell(Alias, {error, timeout}),
+    State.
 
 %% Casts a command that asks for the input of a socket, or only the end of its loan.
 ask(Id, Command, #state{loans = Loans} = State) ->
@@ -452,17 +467,17 @@ keep_socket(Socket, #state{legacy = Legacy} = State) ->
 %% Opening
 %%
 
-start_opening(Caller, Alias, Activity, Command, #state{port = Port} = State) ->
+start_opening(Caller, Alias, Settings, Command, #state{pen = Pen} = State) ->
     {Tag, Registry} = gentcp_registry:add_opening(fun(Tag) ->
         Monitor = erlang:monitor(process, Caller, [{tag, {caller, Tag}}]),
         #opening{caller = Caller, alias = Alias, monitor = Monitor,
-                 command = Command, activity = Activity}
+                 command = Command, settings = Settings}
     end, State#state.registry),
     State1 = State#state{registry = Registry},
     Frame = gentcp_proto:router_call(Tag, gentcp_kin:with_kin(Command, Caller)),
     case gentcp_proto:fits(Frame) of
         true ->
-            command(Port, Frame),
+            gentcp_pen:write(Pen, Frame),
             State1;
         false ->
             end_opening(Tag, {error, einval}, State1)
@@ -477,12 +492,15 @@ end_opening(Tag, Result, #state{registry = Registry} = State) ->
             throw({lie, answers_again})
     end.
 
-opening_result({ok, Id}, #opening{caller = Caller} = Opening, State) when is_integer(Id), Id > 0 ->
+opening_result({ok, Id}, #opening{caller = Caller, alias = Alias} = Opening, State)
+  when is_integer(Id), Id > 0 ->
     socket(Id, State) =:= none orelse throw({lie, opens_again}),
-    case is_process_alive(Caller) of
+    case Alias =/= withdrawn andalso is_process_alive(Caller) of
         true -> opened(Id, Opening, State);
         false -> not_wanted(Id, Opening, State)
     end;
+opening_result({error, _}, #opening{alias = withdrawn}, State) ->
+    State;
 opening_result({error, _} = Error, #opening{alias = Alias}, State) ->
     gentcp_delivery:tell(Alias, Error),
     State.
@@ -492,7 +510,7 @@ opened(Id, #opening{caller = Caller, alias = Alias} = Opening, State) ->
     {Slot, Registry1} = gentcp_registry:take_slot(Registry),
     S = {'$inet', gentcp, {Port, Id, Slot}},
     gentcp_ahead:begin_socket(State#state.loans, Slot),
-    gentcp_credit:open(Credit, Slot, Id, activity(Opening, State)),
+    gentcp_credit:open(Credit, Slot, Id, settings(Opening, State)),
     gentcp_credit:window(Credit, Slot, Id, case Early of {Id, Window} -> Window; _ -> 0 end),
     Monitor = erlang:monitor(process, Caller, [{tag, {owner, Id}}]),
     State1 = keep_socket(#socket{id = Id, term = S, kind = kind(Opening), owner = Caller,
@@ -533,13 +551,13 @@ kind(#opening{command = Command}) ->
         _ -> connection
     end.
 
-activity(#opening{command = {accept, Listener, _, _}, activity = Default}, State) ->
+settings(#opening{command = {accept, Listener, _, _}, settings = Default}, State) ->
     case socket(Listener, State) of
-        #socket{slot = Slot} -> gentcp_credit:activity(State#state.credit, Slot, Listener);
+        #socket{slot = Slot} -> gentcp_credit:settings(State#state.credit, Slot, Listener);
         none -> Default
     end;
-activity(#opening{activity = Activity}, _State) ->
-    Activity.
+settings(#opening{settings = Settings}, _State) ->
+    Settings.
 
 %%
 %% Ending
@@ -679,10 +697,9 @@ port_exit(Ending, #state{program = Program, registry = Registry} = State) ->
 %% An end in good order. The program sends what its sockets have still to send, for which it may outlive the
 %% node; one that does not answer is stuck, and the heir kills it.
 -spec goodbye(#state{}) -> no_return().
-goodbye(#state{port = Port} = State) ->
+goodbye(#state{port = Port, pen = Pen} = State) ->
     State1 = farewell(State),
-    %% Who writes to a full pipe waits, and this process must not.
-    _ = spawn(fun() -> command(Port, gentcp_proto:router_call(goodbye, goodbye)) end),
+    gentcp_pen:write(Pen, gentcp_proto:router_call(goodbye, goodbye)),
     case is_answered(Port, erlang:monotonic_time(millisecond) + ?GOODBYE_TIMEOUT) of
         true -> stop({shutdown, goodbye}, State1);
         false -> stop({shutdown, stuck}, State1)
@@ -728,7 +745,7 @@ stop(Reason, #state{port = Port}) ->
 %% Whoever came too late goes to the next router.
 refuse_openings() ->
     receive
-        {open, _Caller, Alias, _Activity, _Command} ->
+        {open, _Caller, Alias, _Settings, _Command} ->
             gentcp_delivery:tell(Alias, {error, noproc}),
             refuse_openings()
     after 0 ->

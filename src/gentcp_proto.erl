@@ -13,7 +13,8 @@
 -module(gentcp_proto).
 
 %% To the port program.
--export([hello/1, cast/1, call/2, tag/1, router_call/2, send/3, settled/3, options/1, fits/1]).
+-export([hello/1, cast/1, call/2, router_call/2, send/3, settled/3, told/2, count/1, waiting/2, tag/1,
+         options/1, fits/1]).
 
 %% From the port program.
 -export([decode/1, caller/1, packet/2, packets/1, line/3]).
@@ -46,9 +47,9 @@
 -type id() :: pos_integer().
 %% The wire's name of a socket. Never used twice by one port program.
 
--type tag() :: binary() | integer() | atom().
+-type tag() :: binary() | integer() | atom() | {withdrawn, reference()}.
 %% What a reply brings back: who waits for it, packed and signed (see {@link
-%% tag/1}), or an integer or atom of the router itself.
+%% tag/1}), or something of the router itself.
 
 -type caller() :: reference()
                 | {reference(), Receiver :: pid(), id()}
@@ -116,14 +117,14 @@ send(Id, Size, Data) ->
 %% @doc A command that is answered to the process that holds `Ref', an alias
 %% of the caller.
 -spec call(reference(), command()) -> iodata().
-call(Ref, {recv, Id, Length, Timeout})
+call(Ref, {recv, Id, Length, Timeout, Told} = Command)
   when Id < ?INTEGER_LIMIT, Length < ?INTEGER_LIMIT ->
-    Tag = tag({Ref, self(), Id}),
+    Tag = tag(waiting(Ref, Command)),
     TimeoutExt = timeout_ext(Timeout),
     <<?MAGIC, ?SMALL_TUPLE_EXT, 3, ?SMALL_ATOM_UTF8_EXT, 4, "call",
       ?BINARY_EXT, (byte_size(Tag)):32, Tag/binary,
-      ?SMALL_TUPLE_EXT, 4, ?SMALL_ATOM_UTF8_EXT, 4, "recv",
-      ?INTEGER_EXT, Id:32, ?INTEGER_EXT, Length:32, TimeoutExt/binary>>;
+      ?SMALL_TUPLE_EXT, 5, ?SMALL_ATOM_UTF8_EXT, 4, "recv",
+      ?INTEGER_EXT, Id:32, ?INTEGER_EXT, Length:32, TimeoutExt/binary, ?INTEGER_EXT, Told:32>>;
 call(Ref, {send, Id, Size, Data}) ->
     [called(Ref), send_header(Id, Size) | Data];
 call(Ref, {send_part, Id, Key, Total, Size, Data}) ->
@@ -131,6 +132,7 @@ call(Ref, {send_part, Id, Key, Total, Size, Data}) ->
 call(Ref, Command) ->
     term_to_binary({call, tag(waiting(Ref, Command)), Command}).
 
+%% @doc Who waits for the answer to a command that the calling process has called with an alias.
 -spec waiting(reference(), command()) -> caller().
 waiting(Ref, {settle, Id, _Loan, _Count, Command}) when element(2, Command) =:= Id ->
     waiting(Ref, Command);
@@ -152,7 +154,7 @@ tag(Caller) ->
 
 %% Eight octets that nobody can make who does not know the secret.
 signature(Packed) ->
-    <<Signature:8/binary, _/binary>> = erlang:md5([secret() | Packed]),
+    <<Signature:8/binary, _/binary>> = erlang:md5([secret(), Packed]),
     Signature.
 
 %% @doc What tags are signed with. It is made when it is asked for the first time, and never
@@ -179,7 +181,7 @@ random() ->
     end.
 
 %% @doc A command that is answered to the router.
--spec router_call(integer() | atom(), command()) -> iodata().
+-spec router_call(integer() | atom() | {withdrawn, reference()}, command()) -> iodata().
 router_call(Tag, Command) ->
     term_to_binary({call, Tag, Command}).
 
@@ -190,6 +192,16 @@ settled(bare, Id, none) -> {settle, Id, 0, 0};
 settled(bare, _Id, Command) -> Command;
 settled({settle, Loan, Count}, Id, none) -> {settle, Id, Loan, Count};
 settled({settle, Loan, Count}, Id, Command) -> {settle, Id, Loan, Count, Command}.
+
+%% @doc A command with how many answers of `recv' the node has told by now.
+-spec told(command(), non_neg_integer()) -> command().
+told({recv, Id, Length, Timeout}, Told) -> {recv, Id, Length, Timeout, count(Told)};
+told({setopts, Id, Options}, Told) -> {setopts, Id, Options, count(Told)};
+told(Command, _Told) -> Command.
+
+%% @doc A count as the wire has it.
+-spec count(non_neg_integer()) -> 0..16#FFFF.
+count(Count) -> Count band 16#FFFF.
 
 %% @doc Whether a command is short enough for a frame. Payloads of any length go
 %% in parts; what else is that long has never been meant.

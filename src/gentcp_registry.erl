@@ -9,7 +9,7 @@
 -export([new/1, socket/2, keep/2, remove/2, sockets/1, size/1]).
 
 %% Openings.
--export([add_opening/2, take_opening/2]).
+-export([add_opening/2, take_opening/2, withdraw_opening/2]).
 
 %% Watchers.
 -export([add_watcher/5, remove_watcher/2]).
@@ -26,6 +26,8 @@
 -record(registry, {
     sockets = #{} :: #{gentcp_proto:id() => #socket{}},
     openings = #{} :: #{tag() => #opening{}},
+    %% By the alias of the caller.
+    tags = #{} :: #{reference() => tag()},
     next_tag = 1 :: tag(),
     %% Reference => socket, and the monitor of the watching process.
     watchers = #{} :: #{reference() => {gentcp_proto:id(), reference()}},
@@ -83,15 +85,31 @@ size(#registry{sockets = Sockets}) ->
 
 %% @doc An opening that is about to be sent, of which the tag is given to `Make'.
 -spec add_opening(fun((tag()) -> #opening{}), registry()) -> {tag(), registry()}.
-add_opening(Make, #registry{openings = Openings, next_tag = Tag} = Registry) ->
-    {Tag, Registry#registry{openings = Openings#{Tag => Make(Tag)}, next_tag = Tag + 1}}.
+add_opening(Make, #registry{openings = Openings, tags = Tags, next_tag = Tag} = Registry) ->
+    #opening{alias = Alias} = Opening = Make(Tag),
+    {Tag, Registry#registry{openings = Openings#{Tag => Opening}, tags = Tags#{Alias => Tag},
+                            next_tag = Tag + 1}}.
 
 %% @doc An opening that has been answered.
 -spec take_opening(tag(), registry()) -> {#opening{}, registry()} | error.
-take_opening(Tag, #registry{openings = Openings} = Registry) ->
+take_opening(Tag, #registry{openings = Openings, tags = Tags} = Registry) ->
     case maps:take(Tag, Openings) of
-        {Opening, Rest} -> {Opening, Registry#registry{openings = Rest}};
-        error -> error
+        {#opening{alias = Alias} = Opening, Rest} ->
+            {Opening, Registry#registry{openings = Rest, tags = maps:remove(Alias, Tags)}};
+        error ->
+            error
+    end.
+
+%% @doc The caller of an opening waits no more. `error' if it has been answered.
+-spec withdraw_opening(reference(), registry()) -> {tag(), registry()} | error.
+withdraw_opening(Alias, #registry{openings = Openings, tags = Tags} = Registry) ->
+    case maps:take(Alias, Tags) of
+        {Tag, Rest} ->
+            #{Tag := Opening} = Openings,
+            {Tag, Registry#registry{openings = Openings#{Tag := Opening#opening{alias = withdrawn}},
+                                    tags = Rest}};
+        error ->
+            error
     end.
 
 %%

@@ -20,8 +20,9 @@
 %% A listen, accept or connect on its way.
 -record(opening, {
     caller :: pid(),
-    alias :: reference(),
+    %% Of a caller that still waits.
+    alias :: reference() | withdrawn,
     monitor :: reference(),
     command :: gentcp_proto:command(),
-    activity :: gentcp_credit:activity()
+    settings :: gentcp_credit:settings()
 }).

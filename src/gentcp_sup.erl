@@ -16,6 +16,9 @@
 %% How long the application controller may take to answer, in milliseconds.
 -define(PATIENCE, 2000).
 
+%% The longest time that can be waited for in one go.
+-define(LONGEST, 16#FFFFFFFF).
+
 -spec start_link() -> {ok, pid()} | {error, term()}.
 start_link() ->
     case supervisor:start_link({local, ?MODULE}, ?MODULE, []) of
@@ -81,7 +84,7 @@ wait(Shard, Deadline) ->
     end.
 
 left(infinity) -> infinity;
-left(Deadline) -> max(0, Deadline - erlang:monotonic_time(millisecond)).
+left(Deadline) -> min(?LONGEST, max(0, Deadline - erlang:monotonic_time(millisecond))).
 
 %% @doc The routers that run.
 -spec routers() -> [pid()].
