@@ -18,11 +18,13 @@ type call struct {
 	d     *Session
 	tag   etf.RawTerm
 	owner etf.RawTerm // of a call that opens a socket, nil if it is not owned
+	kin   [][]byte    // of a call that accepts, nil if it is not told
 
 	// How the call is withdrawn while it waits.
-	waits  bool
-	cancel func(*call) bool
-	socket *sockets.Socket
+	waits    bool
+	cancel   func(*call) bool
+	socket   *sockets.Socket
+	injected *injection // a fault has it wait
 
 	hash       uint64 // of the tag, while it waits
 	next, prev *call  // among the waiting calls, next also in the free list
@@ -39,7 +41,7 @@ func (d *Session) newCall(c *portproto.Command) *call {
 		k.next = nil
 	}
 	k.tag = append(k.tag[:0], c.Tag...)
-	k.owner = nil
+	k.owner, k.kin = nil, nil
 	if c.Owned {
 		k.owner = append(etf.RawTerm(nil), c.Owner...)
 	}
@@ -56,19 +58,24 @@ func (k *call) answered() {
 	if k.waits {
 		k.d.waiting.remove(k)
 	}
-	k.waits, k.prev, k.socket, k.cancel = false, nil, nil, nil
+	k.waits, k.prev, k.socket, k.cancel, k.injected = false, nil, nil, nil, nil
 	k.next = k.d.freeCalls
 	k.d.freeCalls = k
 }
 
-// cancelCall withdraws the waiting call with a tag.
+// cancelCall withdraws the call with a tag that waits.
 func (d *Session) cancelCall(tag etf.RawTerm) {
 	for k := d.waiting.first(tag); k != nil; k = k.next {
 		if bytes.Equal(k.tag, tag) {
+			if k.injected != nil {
+				k.injected.fail(sockets.ErrCancelled)
+				return
+			}
 			k.cancel(k)
 			return
 		}
 	}
+	d.cancelHeld(tag)
 }
 
 // reply begins the answer; the result is to be appended, then call end.
@@ -96,7 +103,10 @@ func (k *call) fail(err error) {
 func appendFailure(b []byte, err error) []byte {
 	var option *badOption
 	var wrong *badCommand
+	var fault *badFault
 	switch {
+	case errors.As(err, &fault):
+		return appendBadFault(portproto.AppendErrorTerm(b), fault)
 	case errors.As(err, &option):
 		b = etf.AppendTupleHeader(portproto.AppendErrorTerm(b), 2)
 		return append(etf.AppendAtom(b, "bad_option"), option.term...)
@@ -126,6 +136,7 @@ func (k *call) Received(s *sockets.Socket, p packet.Packet, err error) {
 		k.fail(err)
 		return
 	}
+	k.d.userOf(s).answers.given++
 	b := portproto.AppendOK(k.reply())
 	if p.Kind == packet.Bytes && s.Binary() && s.Header() == 0 {
 		k.d.out.buf(etf.AppendBinaryHeader(b, len(p.Data)))
@@ -141,6 +152,7 @@ func (k *call) Splice(s *sockets.Socket, n int) bool {
 	if !k.d.out.splices() {
 		return false
 	}
+	k.d.userOf(s).answers.given++
 	k.d.out.buf(etf.AppendBinaryHeader(portproto.AppendOK(k.reply()), n))
 	k.d.out.splice(s, n)
 	k.answered()
@@ -157,6 +169,9 @@ func (k *call) Opened(s *sockets.Socket, err error) {
 	k.d.lastID = max(k.d.lastID, s.ID())
 	if k.owner != nil {
 		s.User.(*user).own(k.owner)
+	}
+	if k.kin != nil {
+		s.SetKin(k.kin)
 	}
 	k.okInt(int64(s.ID()))
 	s.Open()
@@ -179,7 +194,9 @@ func (quiet) FileSent(int64, error) {}
 
 // user is what a session keeps with a socket.
 type user struct {
-	to []byte // what begins the messages of an owned socket
+	to      []byte // what begins the messages of an owned socket
+	answers answers
+	injections
 }
 
 func (u *user) own(owner etf.RawTerm) { u.to = portproto.AppendTo(nil, owner) }

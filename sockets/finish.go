@@ -14,6 +14,7 @@ type ending struct {
 	closedTold       bool // Closed has been told
 	closers          []*closer
 	crashed          bool
+	drains           bool // Drain waits for it
 }
 
 // endForRecv is what recv says on a socket that is not connected. The first call
@@ -246,6 +247,7 @@ func (s *Socket) finish(reason error, flush bool) {
 	if d := s.dial; d != nil {
 		s.dial = nil
 		s.st.stop(&d.timer)
+		s.st.stop(&d.delay)
 		d.done.Opened(nil, ErrClosed)
 	}
 	s.recvFailed(ErrClosed)

@@ -111,6 +111,9 @@ func (s *Socket) mustWait() bool { return s.out.blocked != nil || s.out.waiting.
 // Busy tells whether a call of send waits, so that others would have to wait behind it.
 func (s *Socket) Busy() bool { return s.out.blocked != nil }
 
+// Parted tells whether a part of a send has come, and the one that completes it has not.
+func (s *Socket) Parted(key int64) bool { return s.findParts(key) != nil }
+
 // SendReady is answered when a send would not have to wait.
 func (s *Socket) SendReady(done Completer) {
 	if s.state != connected || !s.mustWait() {
@@ -356,11 +359,19 @@ func (s *Socket) sendTimedOut() {
 	b := s.out.blocked
 	s.out.blocked = nil
 	b.done.Done(ErrTimeout)
-	if s.opts.sendTimeoutClose {
+	switch {
+	case !s.opts.sendTimeoutClose:
+		s.resumeWaiting()
+	case s.st.cfg.CloseTold && s.opts.active.armed():
+		s.tellClosed()
+		if s.opts.exitOnClose {
+			s.end(nil)
+			return
+		}
 		s.becomeHusk()
-		return
+	default:
+		s.becomeHusk()
 	}
-	s.resumeWaiting()
 }
 
 // pending is the octets that the kernel has not taken.

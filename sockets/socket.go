@@ -52,6 +52,10 @@ type Socket struct {
 	fell      bool // Passive is to be told once somebody has
 	accepted  bool
 
+	faults       *socketFaults // nil for most
+	listenerID   ID            // of the listener that has accepted it, or 0
+	attachedOnce bool          // what wants to be attached from the beginning has been
+
 	traffic // see stats.go
 }
 
@@ -225,6 +229,7 @@ func (s *Socket) closeDescriptor() {
 		}
 	}
 	s.desc.close()
+	s.hasDrained()
 }
 
 // abandon closes all descriptors of the socket, and tells nobody.
