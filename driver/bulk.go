@@ -38,8 +38,8 @@ func (r *commandReader) begin(size int) bool {
 		return false
 	}
 	// A send to nobody is refused as a whole, and one that is not called does not wait for
-	// those that are, as its parts would.
-	if s, ok := r.d.stack.Sending(sockets.ID(b.ID)); !ok || s.Busy() && !b.Called && !b.Part {
+	// those that are, as its parts would. Faults want to see all of it.
+	if s, ok := r.d.stack.Sending(sockets.ID(b.ID)); !ok || s.Busy() && !b.Called && !b.Part || r.d.faultySends(s) {
 		return false
 	}
 	r.bulk = bulkSend{id: sockets.ID(b.ID), key: b.Key, size: b.Total, left: b.Data}
@@ -92,7 +92,7 @@ func (r *commandReader) part(data []byte) {
 func (r *commandReader) move() {
 	r.room()
 	for moved := 0; r.bulk.left > 0 && moved < bulkTurn; {
-		if s, ok := r.d.stack.Sending(r.bulk.id); ok {
+		if s, ok := r.d.stack.Sending(r.bulk.id); ok && !r.d.cfg.Without.Splice {
 			if n := s.SpliceFrom(r.fd, r.bulk.key, r.bulk.left); n > 0 {
 				moved += n
 				r.bulk.left -= n

@@ -18,11 +18,13 @@ type call struct {
 	d     *Session
 	tag   etf.RawTerm
 	owner etf.RawTerm // of a call that opens a socket, nil if it is not owned
+	kin   [][]byte    // of a call that accepts, nil if it is not told
 
 	// How the call is withdrawn while it waits.
-	waits  bool
-	cancel func(*call) bool
-	socket *sockets.Socket
+	waits    bool
+	cancel   func(*call) bool
+	socket   *sockets.Socket
+	injected *injection // a fault has it wait
 
 	next, prev *call // in the list of waiting calls, next also in the free list
 }
@@ -38,7 +40,7 @@ func (d *Session) newCall(c *portproto.Command) *call {
 		k.next = nil
 	}
 	k.tag = append(k.tag[:0], c.Tag...)
-	k.owner = nil
+	k.owner, k.kin = nil, nil
 	if c.Owned {
 		k.owner = append(etf.RawTerm(nil), c.Owner...)
 	}
@@ -66,19 +68,24 @@ func (k *call) answered() {
 			k.next.prev = k.prev
 		}
 	}
-	k.waits, k.prev, k.socket, k.cancel = false, nil, nil, nil
+	k.waits, k.prev, k.socket, k.cancel, k.injected = false, nil, nil, nil, nil
 	k.next = k.d.freeCalls
 	k.d.freeCalls = k
 }
 
-// cancelCall withdraws the waiting call with a tag.
+// cancelCall withdraws the call with a tag that waits.
 func (d *Session) cancelCall(tag etf.RawTerm) {
 	for k := d.waiting; k != nil; k = k.next {
 		if bytes.Equal(k.tag, tag) {
+			if k.injected != nil {
+				k.injected.fail(sockets.ErrCancelled)
+				return
+			}
 			k.cancel(k)
 			return
 		}
 	}
+	d.cancelHeld(tag)
 }
 
 // reply begins the answer; the result is to be appended, then call end.
@@ -106,7 +113,10 @@ func (k *call) fail(err error) {
 func appendFailure(b []byte, err error) []byte {
 	var option *badOption
 	var wrong *badCommand
+	var fault *badFault
 	switch {
+	case errors.As(err, &fault):
+		return appendBadFault(portproto.AppendErrorTerm(b), fault)
 	case errors.As(err, &option):
 		b = etf.AppendTupleHeader(portproto.AppendErrorTerm(b), 2)
 		return append(etf.AppendAtom(b, "bad_option"), option.term...)
@@ -136,6 +146,7 @@ func (k *call) Received(s *sockets.Socket, p packet.Packet, err error) {
 		k.fail(err)
 		return
 	}
+	k.d.userOf(s).answers.given++
 	b := portproto.AppendOK(k.reply())
 	if p.Kind == packet.Bytes && s.Binary() && s.Header() == 0 {
 		k.d.out.buf(etf.AppendBinaryHeader(b, len(p.Data)))
@@ -148,9 +159,10 @@ func (k *call) Received(s *sockets.Socket, p packet.Packet, err error) {
 
 // Splice answers a recv with a packet that has not been read.
 func (k *call) Splice(s *sockets.Socket, n int) bool {
-	if !k.d.out.idle() {
+	if !k.d.out.splices() {
 		return false
 	}
+	k.d.userOf(s).answers.given++
 	k.d.out.buf(etf.AppendBinaryHeader(portproto.AppendOK(k.reply()), n))
 	k.d.out.splice(s, n)
 	k.answered()
@@ -167,6 +179,9 @@ func (k *call) Opened(s *sockets.Socket, err error) {
 	k.d.lastID = max(k.d.lastID, s.ID())
 	if k.owner != nil {
 		s.User.(*user).own(k.owner)
+	}
+	if k.kin != nil {
+		s.SetKin(k.kin)
 	}
 	k.okInt(int64(s.ID()))
 	s.Open()
@@ -189,7 +204,9 @@ func (quiet) FileSent(int64, error) {}
 
 // user is what a session keeps with a socket.
 type user struct {
-	to []byte // what begins the messages of an owned socket
+	to      []byte // what begins the messages of an owned socket
+	answers answers
+	injections
 }
 
 func (u *user) own(owner etf.RawTerm) { u.to = portproto.AppendTo(nil, owner) }

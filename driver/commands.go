@@ -28,10 +28,15 @@ func (d *Session) command(frame []byte) {
 	if err == nil {
 		err = d.dispatch(c)
 	}
-	if err != nil {
+	if err == errHeld {
+		d.holdFrame(frame)
+	} else if err != nil {
 		d.refuse(c, err)
 	}
 	*c = portproto.Command{} // it points into the frame
+	if d.resumed != nil {
+		d.resume()
+	}
 }
 
 // contain keeps a failure in a command from the other sockets: it ends the socket that the
@@ -70,7 +75,8 @@ func (d *Session) refuse(c *portproto.Command, err error) {
 	b := d.out.batch.Buf
 	var option *badOption
 	var wrong *badCommand
-	if errors.As(err, &option) || errors.As(err, &wrong) {
+	var fault *badFault
+	if errors.As(err, &option) || errors.As(err, &wrong) || errors.As(err, &fault) {
 		b = appendFailure(b, err)
 	} else {
 		b = portproto.AppendErrorText(b, sockets.PosixName(err), string(c.Name))
@@ -113,7 +119,7 @@ func (d *Session) greet(c *portproto.Command) error {
 	}
 	d.lines = h.Lines && !d.cfg.Without.Lines
 	d.stack.SetHTTPLines(d.lines)
-	d.stack.SetIPv6Hosts(h.OTP == 0 || h.OTP >= 26)
+	follow(d.stack, h)
 	return nil
 }
 

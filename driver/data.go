@@ -2,11 +2,13 @@ package driver
 
 import (
 	"math"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/gentcp/gentcp/portproto"
 	"github.com/gentcp/gentcp/sockets"
+	"github.com/gentcp/gentcp/sockets/fault"
 )
 
 // cmdSend is {send, Id, Bytes}.
@@ -15,10 +17,13 @@ func (d *Session) cmdSend(c *portproto.Command, s *sockets.Socket) error {
 	switch {
 	case err != nil:
 		return err
+	case d.faultySends(s):
+		return d.sendWithFaults(c, s, data)
 	case !c.Called:
 		s.Send(data)
 		return nil
 	}
+	s.SettleCredit()
 	k := d.newCall(c)
 	k.wait(s, cancelSend)
 	s.SendCall(data, k)
@@ -37,6 +42,9 @@ func (d *Session) cmdSendPart(c *portproto.Command, s *sockets.Socket) error {
 	if total > math.MaxInt32<<8 || uint64(len(data)) > total {
 		return bad("a part of %d octets of a send of %d", len(data), total)
 	}
+	if d.faultySends(s) {
+		return d.sendPartWithFaults(c, s, key, int(total), data)
+	}
 	if !c.Called {
 		s.SendPart(key, int(total), data, nil)
 		return nil
@@ -47,19 +55,31 @@ func (d *Session) cmdSendPart(c *portproto.Command, s *sockets.Socket) error {
 	return nil
 }
 
-// cmdRecv is {recv, Id, Length, Timeout}.
+// cmdRecv is {recv, Id, Length, Timeout} or {recv, Id, Length, Timeout, Told}.
 func (d *Session) cmdRecv(c *portproto.Command, s *sockets.Socket) error {
 	n := c.Args.Uint()
 	ms, err := timeout(&c.Args)
+	wait := false
+	if err == nil && c.Arity == 5 {
+		wait, err = d.mayOvertake(c, s)
+	}
 	if err == nil {
 		err = c.Args.Finish()
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case wait:
+		return errHeld
 	}
+	length := int(min(n, math.MaxInt32))
 	k := d.newCall(c)
 	k.wait(s, cancelRecv)
-	s.Recv(int(min(n, math.MaxInt32)), ms, k)
+	if s.CallFaults(fault.Recv) {
+		d.inject(k, fault.Recv, ms, func(ms int64) { s.Recv(length, ms, k) })
+		return nil
+	}
+	s.Recv(length, ms, k)
 	return nil
 }
 
@@ -79,7 +99,12 @@ func (d *Session) cmdSendFile(c *portproto.Command, s *sockets.Socket) error {
 	if err != nil {
 		return err
 	}
-	s.SendFile(fd, offset, length, d.newCall(c))
+	k := d.newCall(c)
+	if d.faultySends(s) {
+		d.sendFileWithFaults(k, s, fd, offset, length)
+		return nil
+	}
+	s.SendFile(fd, offset, length, k)
 	return nil
 }
 
@@ -106,6 +131,7 @@ func (d *Session) cmdUnread(c *portproto.Command, s *sockets.Socket) error {
 	if err := c.Args.Finish(); err != nil {
 		return bad("the packet of unread: %v", err)
 	}
+	d.userOf(s).answers.unread()
 	return s.Unread(data)
 }
 
@@ -114,6 +140,18 @@ func (d *Session) cmdSendFilePart(c *portproto.Command, s *sockets.Socket) error
 	data, err := iodata(&c.Args)
 	if err != nil {
 		return err
+	}
+	if d.delayedSends > 0 {
+		kept := slices.Clone(data)
+		if d.sendBehind(c, s, func(k *call) {
+			if k == nil {
+				s.SendFileOctets(kept, quiet{})
+			} else {
+				s.SendFileOctets(kept, k)
+			}
+		}) {
+			return nil
+		}
 	}
 	if !c.Called {
 		s.SendFileOctets(data, quiet{})
@@ -141,6 +179,13 @@ func (d *Session) cmdShutdown(c *portproto.Command, s *sockets.Socket) error {
 	if err := c.Args.Finish(); err != nil {
 		return err
 	}
+	if d.sendBehind(c, s, func(k *call) {
+		if err := s.Shutdown(how); k != nil {
+			k.Done(err)
+		}
+	}) {
+		return nil
+	}
 	return s.Shutdown(how)
 }
 
@@ -149,7 +194,10 @@ func (d *Session) cmdClose(c *portproto.Command, s *sockets.Socket) error {
 	switch {
 	case s == nil:
 	case !c.Called:
+		d.flushSends(s)
 		s.CloseNow()
+	case s.CallFaults(fault.Close) || d.delayedSends > 0:
+		d.closeWithFaults(d.newCall(c), s)
 	default:
 		s.Close(d.newCall(c))
 	}

@@ -54,7 +54,7 @@ func (d *Session) Packet(s *sockets.Socket, p packet.Packet) {
 
 // Splice is Packet for a raw packet that has not been read.
 func (d *Session) Splice(s *sockets.Socket, n int) bool {
-	if !d.out.idle() {
+	if !d.out.splices() {
 		return false
 	}
 	d.out.buf(etf.AppendBinaryHeader(d.event(s, "tcp", 3), n))
@@ -75,11 +75,16 @@ func (d *Session) Closed(s *sockets.Socket) { d.send(d.event(s, "tcp_closed", 2)
 
 // Gone writes {gone, Id, Reason}.
 func (d *Session) Gone(s *sockets.Socket, reason error) {
+	closes := d.endInjections(s)
 	name := "normal"
 	if reason != nil {
 		name = sockets.PosixName(reason)
 	}
+	d.endHeld(s)
 	d.send(etf.AppendAtom(d.event(s, "gone", 3), name))
+	for _, k := range closes {
+		k.ok()
+	}
 }
 
 // Credit writes {credit, Id, Octets, Window} for nodes that keep account.

@@ -4,6 +4,7 @@ import (
 	"github.com/gentcp/gentcp/etf"
 	"github.com/gentcp/gentcp/portproto"
 	"github.com/gentcp/gentcp/sockets"
+	"github.com/gentcp/gentcp/sockets/fault"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,6 +19,9 @@ func (d *Session) start(s *etf.Scanner, where sockets.Where) (sockets.Start, err
 	if err := s.Finish(); err != nil {
 		return st, err
 	}
+	if d.cfg.Without.Inline {
+		st.Options = append(st.Options, delayed) // the first one, so it counts
+	}
 	fd := int64(-1)
 	for _, o := range lastOfEach(opts) {
 		switch o.Name {
@@ -25,6 +29,8 @@ func (d *Session) start(s *etf.Scanner, where sockets.Where) (sockets.Start, err
 			st.Backlog = int(o.Int)
 		case sockets.FdOption:
 			fd = o.Int
+		case sockets.ProtocolOption:
+			st.MPTCP = o.Int != 0
 		case sockets.NetnsOption:
 			st.Netns = string(o.Bytes)
 			st.Options = append(st.Options, o)
@@ -37,6 +43,12 @@ func (d *Session) start(s *etf.Scanner, where sockets.Where) (sockets.Start, err
 	}
 	return st, err
 }
+
+// delayed has the sends of a socket written after the turn in which their commands were read.
+var delayed = func() sockets.Option {
+	name, _ := sockets.OptionByName([]byte("delay_send"), sockets.ForSet, 0)
+	return sockets.Option{Name: name, Int: 1}
+}()
 
 // defaultBacklog is the default of gen_tcp:listen/2.
 const defaultBacklog = 5
@@ -67,8 +79,11 @@ func (d *Session) cmdListen(c *portproto.Command, _ *sockets.Socket) error {
 	if bound {
 		at = &addr
 	}
-	s, err := d.stack.Listen(f, at, start)
-	d.newCall(c).Opened(s, err)
+	k := d.newCall(c)
+	k.wait(nil, cancelConnect)
+	if s := d.stack.ListenCall(f, at, start, k); s != nil && k.waits && k.socket == nil {
+		k.socket = s
+	}
 	return nil
 }
 
@@ -135,21 +150,32 @@ func (d *Session) cmdFdOpen(c *portproto.Command, _ *sockets.Socket) error {
 	return nil
 }
 
-// cmdAccept is {accept, Id, Timeout} or {accept, Id, Timeout, hold}.
+// cmdAccept is {accept, Id, Timeout}, {accept, Id, Timeout, hold} or {accept, Id, Timeout, hold, Kin}.
 func (d *Session) cmdAccept(c *portproto.Command, s *sockets.Socket) error {
 	ms, err := timeout(&c.Args)
 	if err != nil {
 		return err
 	}
-	hold := c.Arity == 4
+	hold := c.Arity >= 4
 	if hold && string(c.Args.Atom()) != "hold" {
 		return bad("accept knows hold and nothing else")
+	}
+	var kin [][]byte
+	if c.Arity == 5 {
+		if kin, err = readKin(&c.Args); err != nil {
+			return bad("kin is a list: %v", err)
+		}
 	}
 	if err := c.Args.Finish(); err != nil {
 		return err
 	}
 	k := d.newCall(c)
+	k.kin = kin
 	k.wait(s, cancelAccept)
+	if s.CallFaults(fault.Accept) {
+		d.inject(k, fault.Accept, ms, func(ms int64) { s.Accept(ms, hold, k) })
+		return nil
+	}
 	s.Accept(ms, hold, k)
 	return nil
 }

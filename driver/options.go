@@ -6,6 +6,7 @@ import (
 
 	"github.com/gentcp/gentcp/etf"
 	"github.com/gentcp/gentcp/sockets"
+	"github.com/gentcp/gentcp/sockets/fault"
 	"github.com/gentcp/gentcp/sockets/packet"
 )
 
@@ -19,6 +20,12 @@ func (d *Session) readOptions(s *etf.Scanner, where sockets.Where) ([]sockets.Op
 func (d *Session) appendOptions(opts []sockets.Option, s *etf.Scanner, where sockets.Where) ([]sockets.Option, error) {
 	err := readList(s, func(raw etf.RawTerm) error {
 		o, ok := d.readOption(raw, where)
+		if ok && o.Name == sockets.FaultsOption {
+			var err error
+			if o.Faults, err = d.readFaultsOption(raw); err != nil {
+				return err
+			}
+		}
 		if !ok {
 			return &badOption{append(etf.RawTerm(nil), raw...)}
 		}
@@ -89,6 +96,19 @@ func (d *Session) readOption(raw etf.RawTerm, where sockets.Where) (o sockets.Op
 	return o, readValue(&s, &o) && s.Err() == nil
 }
 
+// readFaultsOption reads the value of {gentcp_fault, Faults}.
+func (d *Session) readFaultsOption(raw etf.RawTerm) (*fault.Own, error) {
+	s := etf.NewScanner(raw)
+	s.TupleHeader()
+	s.Skip()
+	term := append(etf.RawTerm(nil), s.Raw()...)
+	faults, err := readFaults(term)
+	if err != nil {
+		return nil, err
+	}
+	return d.stack.NewFaults(faults, term), nil
+}
+
 // readValue reads the value of an option and checks its type.
 func readValue(s *etf.Scanner, o *sockets.Option) bool {
 	switch o.Name.Type() {
@@ -114,6 +134,8 @@ func readValue(s *etf.Scanner, o *sockets.Option) bool {
 		return readChoice(s, &o.Int, "list", "binary")
 	case sockets.DeliverValue:
 		return readChoice(s, &o.Int, "term", "port")
+	case sockets.ProtocolValue:
+		return readChoice(s, &o.Int, "tcp", "mptcp")
 	case sockets.BytesValue:
 		return readBinary(s, o)
 	case sockets.PathValue:
@@ -124,6 +146,13 @@ func readValue(s *etf.Scanner, o *sockets.Option) bool {
 		return readBinary(s, o)
 	case sockets.MembershipValue:
 		return readMembership(s)
+	case sockets.FaultsValue:
+		s.Skip() // says itself what is wrong, see readFaultsOption
+		return true
+	case sockets.KinValue:
+		kin, err := readKin(s)
+		o.Kin = kin
+		return err == nil
 	case sockets.RawValue:
 		return readInt(s, &o.Int) && readInt(s, &o.Int2) && readBinary(s, o)
 	case sockets.MifValue:
@@ -327,6 +356,11 @@ func appendOption(b []byte, o sockets.Option) []byte {
 		}
 	case sockets.PktValue:
 		return appendOptions(b, o.Pkt)
+	case sockets.FaultsValue:
+		if term, ok := o.Faults.Term().(etf.RawTerm); ok {
+			return append(b, term...)
+		}
+		return etf.AppendNil(b)
 	}
 	return etf.AppendInt(b, o.Int)
 }

@@ -7,4 +7,4 @@ import "github.com/gentcp/gentcp/etf"
 // enlargePipes does nothing: these systems size pipes themselves.
 func enlargePipes(...int) {}
 
-var features = []etf.Atom{"sendfile"}
+var features = []etf.Atom{"sendfile", "faults"}

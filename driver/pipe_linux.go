@@ -16,4 +16,4 @@ func enlargePipes(fds ...int) {
 	}
 }
 
-var features = []etf.Atom{"sendfile", "fd", "netns"}
+var features = []etf.Atom{"sendfile", "fd", "netns", "faults"}

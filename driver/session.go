@@ -47,6 +47,10 @@ type Session struct {
 	otp        int
 	nodePID    int
 
+	turn    turn                    // of the present command
+	unsure  map[sockets.ID]*answers // sockets with commands that wait for news of answers
+	resumed *sockets.Socket         // of which there is news
+
 	lastID    sockets.ID // the latest socket that the node has heard of
 	waiting   *call      // calls that are not answered yet, newest first
 	freeCalls *call
@@ -54,7 +58,9 @@ type Session struct {
 	current   *sockets.Socket   // that it is about
 	options   []sockets.Option  // of a setopts, used again
 	taken     int               // calls that have been taken on so far
-	err       error
+	// sends of all sockets that faults have wait
+	delayedSends int
+	err          error
 
 	node       *node
 	watched    int  // its process id
@@ -73,7 +79,7 @@ func Run(cfg Config, stdin, stdout int) error {
 	}
 	d := &Session{cfg: cfg, log: cfg.Log}
 	stack, err := sockets.NewStack(sockets.Config{
-		MaxQueue: cfg.MaxQueue, MaxSockets: cfg.MaxSockets, BusyWait: cfg.BusyWait, Copy: cfg.Without.Splice, DelaySend: cfg.Without.Inline, Log: cfg.Log,
+		MaxQueue: cfg.MaxQueue, MaxSockets: cfg.MaxSockets, BusyWait: cfg.BusyWait, Log: cfg.Log,
 	}, d)
 	if err != nil {
 		return fmt.Errorf("driver: %w", err)

@@ -59,7 +59,7 @@ func TestGarbageIsAnsweredOnce(t *testing.T) {
 func TestDocumentHasTheCommands(t *testing.T) {
 	text := document(t)
 	least, most := map[string]int{"hello": 1}, map[string]int{"hello": 2} // section 2 has no table of it
-	for _, number := range []string{"3.1", "3.2", "3.3", "3.4"} {
+	for _, number := range []string{"3.1", "3.2", "3.3", "3.4", "3.5"} {
 		for _, r := range regexp.MustCompile("(?m)^\\| (`.*?[^\\\\]) \\|").FindAllStringSubmatch(section(t, text, number), -1) {
 			forms := regexp.MustCompile("`(?:\\{([a-z_]+)((?:, [^`]+)?)\\}|([a-z_]+))`").FindAllStringSubmatch(r[1], -1)
 			require.NotEmpty(t, forms, r[1])

@@ -242,7 +242,7 @@ func TestEveryCommandAndMessageHasAnExample(t *testing.T) {
 	}
 	row := regexp.MustCompile("(?m)^\\| (`[^|]*`(?:\\\\\\|[^|]*)*) \\|")
 	name := regexp.MustCompile("`\\{?([a-z_]+)[,`}]")
-	for section, examples := range map[string]map[string]bool{"3.1": commands, "3.2": commands, "3.3": commands, "3.4": commands, "5": events} {
+	for section, examples := range map[string]map[string]bool{"3.1": commands, "3.2": commands, "3.3": commands, "3.4": commands, "3.5": commands, "5": events} {
 		rows := row.FindAllStringSubmatch(sectionOf(string(text), section), -1)
 		require.NotEmpty(t, rows, section)
 		for _, r := range rows {

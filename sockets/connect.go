@@ -1,44 +1,62 @@
 package sockets
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/gentcp/gentcp/sockets/fault"
+)
 
 // dial is what a connecting socket waits for.
 type dial struct {
 	done  Opened
 	timer Timer
+	delay Timer // of a fault
 }
 
 // Connect opens a connection. from, if not nil, is bound first. A negative timeout (in
 // milliseconds) waits as long as the operating system does. It returns the socket
-// that connects, for CancelConnect; done may have been answered already.
+// that connects, for CancelConnect, or nil if it could not be opened; done may have been answered already. Errors are
+// of type *OpError.
 func (st *Stack) Connect(f Family, to Addr, from *Addr, start Start, timeout int64, done Opened) *Socket {
-	s, err := st.connect(f, to, from, start)
+	done = &connectOp{done: done, f: f, to: to}
+	s, err := st.open(f, start)
 	if err != nil {
 		done.Opened(nil, err)
 		return nil
 	}
 	s.dial = &dial{done: done}
-	if s.state == connected {
-		s.connectDone(nil)
-		return s
+	s.attach(Opening{Remote: &to, Local: from}, start.Attach)
+	s.openWithFaults(fault.Connect, func() {
+		if err := s.bindAndConnect(to, from); err != nil || s.state == connected {
+			s.connectDone(err)
+		}
+	})
+	if s.state == gone {
+		return nil
 	}
-	if timeout >= 0 {
+	if s.dial != nil && timeout >= 0 {
 		s.after(&s.dial.timer, milliseconds(timeout), func() { s.connectDone(ErrTimeout) })
 	}
 	return s
 }
 
-func (st *Stack) connect(f Family, to Addr, from *Addr, start Start) (*Socket, error) {
-	s, err := st.open(f, start)
-	if err != nil {
-		return nil, err
+// openWithFaults makes the call that opens a socket which dials, or what faults make of it.
+func (s *Socket) openWithFaults(name fault.CallName, open func()) {
+	o := s.CallFault(name)
+	then := func() {
+		switch {
+		case o.Never:
+		case o.Err != nil:
+			s.connectDone(o.Err)
+		default:
+			open()
+		}
 	}
-	s.attach(Opening{Remote: &to, Local: from}, start.Attach)
-	if err := s.bindAndConnect(to, from); err != nil {
-		s.discard()
-		return nil, err
+	if o.Delay > 0 {
+		s.after(&s.dial.delay, o.Delay, then)
+	} else {
+		then()
 	}
-	return s, nil
 }
 
 func (s *Socket) bindAndConnect(to Addr, from *Addr) error {
@@ -74,17 +92,30 @@ func (s *Socket) finishConnect() {
 	s.connectDone(err)
 }
 
+// connectOp is the completion of a Connect: it says more of its errors.
+type connectOp struct {
+	done Opened
+	f    Family
+	to   Addr
+}
+
+func (c *connectOp) Opened(s *Socket, err error) {
+	c.done.Opened(s, opFailed("connect", c.f, &c.to, err))
+}
+
 // connectDone answers the caller of Connect.
 func (s *Socket) connectDone(err error) {
 	d := s.dial
 	s.dial = nil
 	s.st.stop(&d.timer)
+	s.st.stop(&d.delay)
 	if err != nil {
 		s.discard()
 		d.done.Opened(nil, err)
 		return
 	}
 	s.setState(connected)
+	s.meetFaults()
 	s.openWindow()
 	d.done.Opened(s, nil)
 	if s.opts.active.armed() {
@@ -102,14 +133,15 @@ func (s *Socket) CancelConnect() bool {
 }
 
 // FdOpen makes a socket of a connected descriptor. It is passive and in list mode, as
-// gen_tcp:fdopen/2 leaves it.
-func (st *Stack) FdOpen(f Family, start Start) (*Socket, error) {
+// gen_tcp:fdopen/2 leaves it. Errors are of type *OpError.
+func (st *Stack) FdOpen(f Family, start Start) (s *Socket, err error) {
+	defer func() { err = opFailed("fdopen", f, nil, err) }()
 	if !start.adopts() {
 		return nil, unix.EBADF
 	}
 	passive := Option{Name: optActive, Active: Passive}
 	start.Options = append(start.Options[:len(start.Options):len(start.Options)], passive)
-	s, err := st.open(f, start)
+	s, err = st.open(f, start)
 	if err != nil {
 		return nil, err
 	}

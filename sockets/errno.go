@@ -45,3 +45,25 @@ func PosixName(err error) string {
 	}
 	return "einval"
 }
+
+// PosixError finds the error with a name that PosixName gives, nil if there is none.
+func PosixError(name string) error {
+	switch name {
+	case "closed":
+		return ErrClosed
+	case "timeout":
+		return ErrTimeout
+	}
+	return errnoByName[name]
+}
+
+var errnoByName = func() map[string]error {
+	const most = 256 // above the errors of any system
+	m := make(map[string]error)
+	for n := syscall.Errno(1); n < most; n++ {
+		if name := unix.ErrnoName(n); name != "" {
+			m[strings.ToLower(name)] = n
+		}
+	}
+	return m
+}()

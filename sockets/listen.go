@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gentcp/gentcp/sockets/fault"
 )
 
 // listener is what a listening socket has beyond the others.
@@ -27,6 +29,7 @@ type Start struct {
 	Options []Option
 	Backlog int
 	Netns   string
+	MPTCP   bool // multipath TCP, which falls back to TCP where the peer has none
 	// Fd is an open descriptor to use, if it is more than 0: standard input is not adopted. It is
 	// closed if it cannot be used.
 	Fd int
@@ -36,24 +39,57 @@ type Start struct {
 
 func (start Start) adopts() bool { return start.Fd > 0 }
 
-// Listen opens a listening socket. A nil address is only for descriptors that are bound.
-func (st *Stack) Listen(f Family, addr *Addr, start Start) (*Socket, error) {
+// Listen opens a listening socket. A nil address is only for descriptors that are bound. Faults on the call
+// are for ListenCall. Errors are of type *OpError.
+func (st *Stack) Listen(f Family, addr *Addr, start Start) (l *Socket, err error) {
+	defer func() { err = opFailed("listen", f, addr, err) }()
 	s, err := st.open(f, start)
 	if err != nil {
 		return nil, err
 	}
 	s.attach(Opening{Local: addr}, start.Attach)
-	if err := s.bindAndListen(addr, start.Backlog); err != nil {
+	if err := s.beginToListen(addr, start.Backlog); err != nil {
 		s.discard()
 		return nil, err
+	}
+	return s, nil
+}
+
+// ListenCall is Listen for a caller that waits: it may be told to by faults. It returns the socket that is being opened,
+// for CancelConnect, or nil if it could not be opened; done may have been answered already.
+func (st *Stack) ListenCall(f Family, addr *Addr, start Start, done Opened) *Socket {
+	s, err := st.open(f, start)
+	if err != nil {
+		done.Opened(nil, err)
+		return nil
+	}
+	s.dial = &dial{done: done}
+	s.attach(Opening{Local: addr}, start.Attach)
+	s.openWithFaults(fault.Listen, func() {
+		if err := s.beginToListen(addr, start.Backlog); err != nil {
+			s.connectDone(err)
+			return
+		}
+		s.dial = nil
+		done.Opened(s, nil)
+	})
+	if s.state == gone {
+		return nil
+	}
+	return s
+}
+
+func (s *Socket) beginToListen(addr *Addr, backlog int) error {
+	if err := s.bindAndListen(addr, backlog); err != nil {
+		return err
 	}
 	s.setState(listening)
 	s.listener = &listener{}
 	if err := s.register(); err != nil {
-		s.discard()
-		return nil, fmt.Errorf("watch a listener: %w", err)
+		return fmt.Errorf("watch a listener: %w", err)
 	}
-	return s, nil
+	s.meetFaults()
+	return nil
 }
 
 func (s *Socket) bindAndListen(addr *Addr, backlog int) error {
@@ -129,9 +165,9 @@ func (start Start) descriptor(f Family) (int, error) {
 		return start.Fd, nil
 	}
 	if start.Netns != "" {
-		return socketInNamespace(start.Netns, f)
+		return socketInNamespace(start.Netns, f, start.MPTCP)
 	}
-	return openSocket(f)
+	return openSocket(f, start.MPTCP)
 }
 
 // discard takes back a socket that nobody has heard of.

@@ -1,6 +1,7 @@
 package sockets
 
 import (
+	"github.com/gentcp/gentcp/sockets/fault"
 	"github.com/gentcp/gentcp/sockets/packet"
 )
 
@@ -120,7 +121,7 @@ func (s *Socket) lend() {
 
 // mayLend tells whether a loan makes sense as things are.
 func (s *Socket) mayLend() bool {
-	return s.st.ahead > 0 && s.st.lender != nil && s.desc.attached == nil && s.state == connected && !s.wanted() && !s.held && !s.readEnded &&
+	return s.st.ahead > 0 && s.st.lender != nil && s.desc.attached == nil && !s.CallFaults(fault.Recv) && s.state == connected && !s.wanted() && !s.held && !s.readEnded &&
 		!s.st.paused && !s.opts.deliverPort && s.opts.header == 0 && s.st.lent < maxLent
 }
 

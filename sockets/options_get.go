@@ -62,6 +62,10 @@ func (s *Socket) GetOption(want Option) (o Option, ok bool, err error) {
 		o.Bytes = []byte(s.opts.netns)
 	case optReadPackets:
 		return o, false, nil
+	case optFaults:
+		if s.faults != nil {
+			o.Faults = s.faults.own
+		}
 	case optPktoptions:
 		return s.pktOptions()
 	default:

@@ -104,10 +104,14 @@ func (s *Socket) setOption(o *Option) error {
 		s.opts.debug = o.Int != 0
 	case optReadAhead:
 		s.opts.noReadAhead = o.Int == 0
+	case optFaults:
+		s.setFaults(o.Faults)
+	case optKin:
+		s.SetKin(o.Kin)
 	case optNetns:
 		s.opts.netns = string(o.Bytes)
 	case optReadPackets, optNonBlockSend, optExclusiveAddrUse, optAddMembership, optDropMembership,
-		optBacklog, optFd:
+		optBacklog, optFd, optProtocol:
 		// Accepted without effect on a socket that exists.
 	default:
 		return s.setKernelOption(o)

@@ -45,12 +45,14 @@ type Config struct {
 	// they come that fast: a sleeping thread takes some ten microseconds to wake up. 0 is
 	// not at all.
 	BusyWait time.Duration
-	// Copy has bulk data copied where it could be moved within the kernel.
-	Copy bool
-	// DelaySend has every socket write as with the option delay_send.
-	DelaySend bool
 	// IPv6Hosts parses IPv6 literals in HTTP request URIs as OTP 26 and newer do.
 	IPv6Hosts bool
+	// Buffer is the option buffer of a socket that is not told another, in octets: 9216 since
+	// OTP 28, and 1460 before, which is the default.
+	Buffer int
+	// CloseTold tells an armed socket that a send_timeout with send_timeout_close has closed
+	// it, as OTP does since 2026; before it told nothing.
+	CloseTold bool
 	// HTTPLines leaves HTTP headers unparsed, see packet.Framer.
 	HTTPLines bool
 	// Clock is the time that timeouts run in, default time.Now. It must not go backwards. Whoever
@@ -114,8 +116,9 @@ type Stack struct {
 	// Packets that are given out before they are asked for. See Lender.
 	lender    Lender
 	attacher  Attacher
-	ahead     int // octets that one socket may lend, 0 for none
-	lent      int // octets that are on loan from all sockets
+	faults    *stackFaults // nil until there are any
+	ahead     int          // octets that one socket may lend, 0 for none
+	lent      int          // octets that are on loan from all sockets
 	freeLoans []*loan
 	// parked sockets have more to read once the Stack is no longer paused.
 	parked []*Socket
@@ -217,6 +220,12 @@ func (st *Stack) Stop() { st.stopped = true }
 
 // SetIPv6Hosts changes Config.IPv6Hosts for sockets that are opened from now on.
 func (st *Stack) SetIPv6Hosts(on bool) { st.cfg.IPv6Hosts = on }
+
+// SetBuffer changes Config.Buffer for sockets that are opened from now on.
+func (st *Stack) SetBuffer(octets int) { st.cfg.Buffer = octets }
+
+// SetCloseTold changes Config.CloseTold.
+func (st *Stack) SetCloseTold(on bool) { st.cfg.CloseTold = on }
 
 // SetHTTPLines changes Config.HTTPLines for sockets that are opened from now on.
 func (st *Stack) SetHTTPLines(on bool) { st.cfg.HTTPLines = on }
@@ -426,7 +435,7 @@ func (st *Stack) Fail(s *Socket, r any) {
 
 func (st *Stack) newSocket(fd int, f Family) *Socket {
 	st.lastID++
-	s := &Socket{st: st, id: st.lastID, desc: newDescriptor(fd, f), family: f, opts: defaultOptions()}
+	s := &Socket{st: st, id: st.lastID, desc: newDescriptor(fd, f), family: f, opts: defaultOptions(st.cfg.Buffer)}
 	s.framer = packet.Framer{Buffer: s.opts.buffer, Delimiter: '\n', IPv6Hosts: st.cfg.IPv6Hosts, Lines: st.cfg.HTTPLines}
 	st.sockets[s.id] = s
 	return s

@@ -161,6 +161,7 @@ func (s *Socket) attach(o Opening, start func(*Socket)) {
 	if start != nil {
 		start(s)
 	}
+	s.meetFaultsAtOpening(o)
 }
 
 // kernel is the system as a System: the descriptor's own calls, with nothing attached.

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gentcp/gentcp/driver"
+	"github.com/gentcp/gentcp/internal/heap"
 	"github.com/gentcp/gentcp/portproto"
 )
 
@@ -60,7 +61,7 @@ and speaks the protocol of PROTOCOL.md on stdin and stdout.
 	busyWait := flags.Duration("busy-wait", 50*time.Microsecond, "look for events this `time` before sleeping, while they come that fast; 0 is not at all")
 	var without driver.Without
 	flags.Var(&without, "without", "leave out what makes it fast, to see what it brings: `names` with commas between, of "+driver.Techniques())
-	profiles := flags.String("pprof", "", "serve profiles over HTTP on this `address`, such as localhost:6060 (default: do not)")
+	profile := profileFlag(flags)
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		help()
@@ -88,17 +89,14 @@ and speaks the protocol of PROTOCOL.md on stdin and stdout.
 	// A signal that is meant for the node's process group must not take the sockets
 	// away from a node that survives it: the end of stdin is what ends this program.
 	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
-	// The heap is small: collecting it at every few megabytes would cost more than it frees.
-	debug.SetGCPercent(400)
+	heap.Govern(0)
 
 	if *maxSockets == 0 {
 		*maxSockets = openFileLimit()
 	}
-	if *profiles != "" {
-		if err := serveProfiles(*profiles, log); err != nil {
-			// Another shard may have the address. The sockets matter more.
-			log.Error("profiles are not served", "reason", err)
-		}
+	if err := profile(log); err != nil {
+		// Another shard may have the address. The sockets matter more.
+		log.Error("profiles are not served", "reason", err)
 	}
 	err := recovered(func() error {
 		return driver.Run(driver.Config{
