@@ -110,7 +110,7 @@ func (d *Session) watch(stdin, stdout int) error {
 	if !d.cfg.Without.Pipes {
 		enlargePipes(stdin, stdout)
 	}
-	if err := d.stack.WatchRead(stdin, d.in.ready); err != nil {
+	if err := d.stack.WatchPipe(stdin, d.in.ready, func() { d.node.look() }); err != nil {
 		return fmt.Errorf("driver: watch stdin, which must be a pipe, a socket or a terminal: %w", err)
 	}
 	if err := d.stack.WatchWrite(stdout, d.out.ready); err != nil {
