@@ -66,7 +66,9 @@ output_outlives_a_stop_of_the_application(Config) ->
 missing_output_is_no_orderly_end(Config) ->
     {Node, Peer, _Owner} = do_sent(Config),
     NodePid = peer:call(Node, os, getpid, []),
+    #{os_pid := OsPid} = peer:call(Node, gentcp, port_info, []),
     "" = os:cmd("kill -KILL " ++ NodePid),
+    tcp_pairs:eventually(fun() -> not filelib:is_dir(lists:concat(["/proc/", OsPid])) end),
     {Got, Reason} = do_receive(Peer, 0),
     ?assert(Got < ?SIZE),
     ?assertEqual(econnreset, Reason).
