@@ -222,7 +222,7 @@ tell_all(#rule{selector = Selector} = Rule) ->
     end.
 
 ask_all(Question, Programs) ->
-    lists:foreach(fun({Router, _Port}) -> gentcp_port:ask(Router, Question) end, Programs).
+    lists:foreach(fun({Router, _Port}) -> gentcp_call:ask(Router, Question) end, Programs).
 
 take_away(Id) ->
     case ets:take(?TABLE, Id) of
@@ -250,7 +250,7 @@ log({Router, _Port} = Program) ->
                         {now, Now} -> erlang:monotonic_time(nanosecond) - Now;
                         false -> 0
                     end,
-            Open = case gentcp_port:ask(Router, sockets) of
+            Open = case gentcp_call:ask(Router, sockets) of
                        closed -> #{};
                        Sockets -> maps:from_list([{Id, S} || {_, _, {_, Id, _}} = S <- Sockets])
                    end,
@@ -271,7 +271,7 @@ log_entry({Time, Id, Where, Fault, Rule}, {_Router, Port}, Shift, Open) ->
 %% Asking a router shows that it has replayed what was in the table.
 programs() ->
     [{Router, Port} || Router <- gentcp_sup:routers(),
-                       #{port := Port} <- [gentcp_port:ask(Router, info)]].
+                       #{port := Port} <- [gentcp_call:ask(Router, info)]].
 
 command_all(Command) ->
     [command(Program, Command) || Program <- programs()].
