@@ -16,10 +16,12 @@ const (
 	// long as stock lets its callers of close wait.
 	drainPatience = 180 * time.Second
 	// outcomePatience is for how long it may be unknown how the node has ended.
-	outcomePatience = 800 * time.Millisecond
+	outcomePatience = 500 * time.Millisecond
 	outcomeBeat     = 5 * time.Millisecond
-	// silence is how long stdin may bring nothing when nobody can write to it any longer, but it does not end.
-	silence = 200 * time.Millisecond
+	// silence is how long stdin may bring nothing when it should have ended; after some times of that it need not even be
+	// silent.
+	silence  = 100 * time.Millisecond
+	silences = 4
 )
 
 // cmdGoodbye is goodbye: the end of stdin that follows is in good order. The answer is on how many
@@ -81,17 +83,17 @@ func (d *Session) deserted() {
 		return
 	}
 	d.isDeserted = true
-	d.awaitSilence()
+	d.awaitSilence(silences)
 }
 
-func (d *Session) awaitSilence() {
+func (d *Session) awaitSilence(most int) {
 	before := d.in.reads
 	time.AfterFunc(silence, func() {
 		d.stack.Post(func() {
 			switch {
 			case d.ending:
-			case d.in.reads != before:
-				d.awaitSilence()
+			case d.in.reads != before && most > 1:
+				d.awaitSilence(most - 1)
 			default:
 				d.finish(d.in.cut())
 			}

@@ -117,9 +117,9 @@ func (w *messageWriter) postpone() {
 // empty tells whether all that was gathered has been written.
 func (w *messageWriter) empty() bool { return w.backlog.empty() && len(w.batch.Buf) == 0 }
 
-// idle tells whether stdout takes everything at once.
-func (w *messageWriter) idle() bool {
-	return !w.blocked && !w.ended && w.backlog.empty() && len(w.batch.Buf) < directFrom
+// splices tells whether stdout takes everything at once, also from another descriptor.
+func (w *messageWriter) splices() bool {
+	return !w.d.cfg.Without.Splice && !w.blocked && !w.ended && w.backlog.empty() && len(w.batch.Buf) < directFrom
 }
 
 // flush writes what has been gathered, as far as stdout takes it.

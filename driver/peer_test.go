@@ -41,7 +41,7 @@ type peer struct {
 	frames  int
 	lastTag int
 	others  []*net.TCPConn // the other ends of connections, see outside
-	split   func(int) int // how much of n octets to write at a time
+	split   func(int) int  // how much of n octets to write at a time
 }
 
 // start begins a session, takes the hello and greets, unless greeting is empty.

@@ -64,8 +64,11 @@ func TestDrainIsPatient(t *testing.T) {
 	w := newWorld(t, Config{Clock: c.Now})
 	s, peer := w.withPeer(Inet, passive)
 	w.fill(s, big)
-	w.do(func() { w.st.Drain(time.Minute) })
-	before := s.out.octets
+	before := 0
+	w.do(func() {
+		w.st.Drain(time.Minute)
+		before = s.out.octets
+	})
 	_, err := io.CopyN(io.Discard, peer, big/4)
 	require.NoError(t, err)
 	for moved := false; !moved; {

@@ -40,8 +40,9 @@ type Start struct {
 func (start Start) adopts() bool { return start.Fd > 0 }
 
 // Listen opens a listening socket. A nil address is only for descriptors that are bound. Faults on the call
-// are for ListenCall.
-func (st *Stack) Listen(f Family, addr *Addr, start Start) (*Socket, error) {
+// are for ListenCall. Errors are of type *OpError.
+func (st *Stack) Listen(f Family, addr *Addr, start Start) (l *Socket, err error) {
+	defer func() { err = opFailed("listen", f, addr, err) }()
 	s, err := st.open(f, start)
 	if err != nil {
 		return nil, err

@@ -45,10 +45,6 @@ type Config struct {
 	// they come that fast: a sleeping thread takes some ten microseconds to wake up. 0 is
 	// not at all.
 	BusyWait time.Duration
-	// Copy has bulk data copied where it could be moved within the kernel.
-	Copy bool
-	// DelaySend has every socket write as with the option delay_send.
-	DelaySend bool
 	// IPv6Hosts parses IPv6 literals in HTTP request URIs as OTP 26 and newer do.
 	IPv6Hosts bool
 	// Buffer is the option buffer of a socket that is not told another, in octets: 9216 since
@@ -268,6 +264,13 @@ func (st *Stack) WatchRead(fd int, f func()) error {
 	return err
 }
 
+// WatchPipe is WatchRead for a pipe: hungUp is called, before f, when nobody can write to it any longer, also if
+// there is still something to read.
+func (st *Stack) WatchPipe(fd int, f, hungUp func()) error {
+	_, err := st.watch(fd, pipeWatch{f, hungUp}, levelRead)
+	return err
+}
+
 // WatchWrite calls f each time fd has become writable after it was not.
 func (st *Stack) WatchWrite(fd int, f func()) error {
 	_, err := st.watch(fd, watchFunc(f), edges)
@@ -280,6 +283,15 @@ func (st *Stack) Unwatch(fd int) { st.poll.remove(fd) }
 type watchFunc func()
 
 func (f watchFunc) ready(Readiness) { f() }
+
+type pipeWatch struct{ read, hungUp func() }
+
+func (w pipeWatch) ready(r Readiness) {
+	if r&HungUp != 0 {
+		w.hungUp()
+	}
+	w.read()
+}
 
 // trigger is when a poller tells of a descriptor.
 type trigger uint8
