@@ -252,6 +252,13 @@ handle({'DOWN', Monitor, process, Lost, _Reason}, #state{heir = {Lost, Monitor}}
     State#state{heir = {Heir, erlang:monitor(process, Heir)}};
 handle({'EXIT', Parent, _Reason}, #state{parent = Parent} = State) ->
     goodbye(State);
+handle({'EXIT', Pid, Reason}, #state{pen = Pen} = State) when is_pid(Pid) ->
+    case gentcp_pen:renew(Pen, Pid) of
+        {ok, New} -> State#state{pen = New};
+        %% The program will never hear what it has to.
+        lost -> port_exit({pen, Reason}, State);
+        other -> State
+    end;
 handle(_Unknown, State) ->
     State.
 
