@@ -644,3 +644,22 @@ func TestNoFaultsNoAllocation(t *testing.T) {
 		})
 	}
 }
+
+// What arrives while the socket writes is read by the chain before the poller can tell of it: whoever waits
+// for it has to hear of it all the same.
+func TestWhatArrivesDuringASendIsTold(t *testing.T) {
+	overFaultyFamilies(t, func(t *testing.T, w *faultyWorld, f Family) {
+		s, peer := w.withPeer(f, activeOnce)
+		w.rule(in(fault.Slice{Min: 2, Max: 2}), out(fault.Slice{Min: 2, Max: 2}))
+		w.until("nothing is there to be read", func() bool { return !s.canRead })
+		w.do(func() {
+			write(t, peer, "abc")
+			for err := error(unix.EAGAIN); err != nil; {
+				_, _, err = unix.Recvfrom(s.desc.fd, make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT)
+			}
+			s.Send([]byte("x"))
+		})
+		w.expect(s, "packet ab")
+		require.Equal(t, "x", read(t, peer, 1))
+	})
+}
