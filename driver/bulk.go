@@ -92,7 +92,7 @@ func (r *commandReader) part(data []byte) {
 func (r *commandReader) move() {
 	r.room()
 	for moved := 0; r.bulk.left > 0 && moved < bulkTurn; {
-		if s, ok := r.d.stack.Sending(r.bulk.id); ok {
+		if s, ok := r.d.stack.Sending(r.bulk.id); ok && !r.d.cfg.Without.Splice {
 			if n := s.SpliceFrom(r.fd, r.bulk.key, r.bulk.left); n > 0 {
 				moved += n
 				r.bulk.left -= n

@@ -98,8 +98,10 @@ func (w *messageWriter) splice(s *sockets.Socket, n int) {
 	w.pace()
 }
 
-// idle tells whether stdout takes everything at once.
-func (w *messageWriter) idle() bool { return !w.blocked && !w.ended && len(w.batch.Buf) < directFrom }
+// splices tells whether stdout takes everything at once, also from another descriptor.
+func (w *messageWriter) splices() bool {
+	return !w.d.cfg.Without.Splice && !w.blocked && !w.ended && len(w.batch.Buf) < directFrom
+}
 
 // flush writes what has been gathered, as far as stdout takes it.
 func (w *messageWriter) flush() {

@@ -68,7 +68,7 @@ func Run(cfg Config, stdin, stdout int) error {
 	}
 	d := &Session{cfg: cfg, log: cfg.Log}
 	stack, err := sockets.NewStack(sockets.Config{
-		MaxQueue: cfg.MaxQueue, MaxSockets: cfg.MaxSockets, BusyWait: cfg.BusyWait, Copy: cfg.Without.Splice, DelaySend: cfg.Without.Inline, Log: cfg.Log,
+		MaxQueue: cfg.MaxQueue, MaxSockets: cfg.MaxSockets, BusyWait: cfg.BusyWait, Log: cfg.Log,
 	}, d)
 	if err != nil {
 		return fmt.Errorf("driver: %w", err)

@@ -6,6 +6,16 @@ import "golang.org/x/sys/unix"
 // and what the calls after it say. It follows tcp_recv_closed, tcp_recv_error and
 // tcp_send_or_shutdown_error of inet_drv.c.
 
+// ending is what a socket that has come to its end has still to tell, and who waits for it to close.
+type ending struct {
+	delayedCloseSend bool // the next send says that the connection is closed, those behind it ENOTCONN
+	delayedCloseRecv bool // the same for recv
+	delayedReset     bool // and that it has been reset
+	closedTold       bool // Closed has been told
+	closers          []*closer
+	crashed          bool
+}
+
 // endForRecv is what recv says on a socket that is not connected. The first call
 // after a failure that no recv has told yet hears of it.
 func (s *Socket) endForRecv() error {
@@ -289,67 +299,4 @@ func (s *Socket) crash() {
 	}
 	s.end(unix.EFAULT)
 	s.release()
-}
-
-// Shutdown is gen_tcp:shutdown/2; how is unix.SHUT_RD, SHUT_WR or SHUT_RDWR. With output
-// queued, the writing side is shut down behind it.
-func (s *Socket) Shutdown(how int) error {
-	switch {
-	case s.state == gone:
-		return ErrClosed
-	case s.state != connected:
-		return unix.ENOTCONN
-	}
-	s.flushCork()
-	if s.state != connected {
-		return unix.ENOTCONN
-	}
-	if how != unix.SHUT_RD {
-		s.setStrict()
-		if s.out.waiting.count > 0 {
-			s.shutdownBehindWaiting(how)
-			return nil
-		}
-		if !s.out.empty() {
-			s.shutdownBehindQueue(how)
-			return nil
-		}
-	}
-	if err := s.desc.shutdown(how); err != nil {
-		return err
-	}
-	if how != unix.SHUT_WR {
-		s.canRead = true // the end of the stream is there now
-		s.st.later(s)
-	}
-	return nil
-}
-
-// shutdownBehindQueue shuts the writing side down once the queue has been sent.
-func (s *Socket) shutdownBehindQueue(how int) {
-	if s.out.shutdownPending == 0 {
-		s.out.shutdownPending = how
-		s.out.pushShutdown(how)
-		s.st.later(s)
-		return
-	}
-	for i := range s.out.segments {
-		if seg := s.out.at(i); seg.shutdown != 0 && seg.shutdown != how {
-			seg.shutdown = unix.SHUT_RDWR
-		}
-	}
-}
-
-// shutdownBehindWaiting does not wait for senders that wait: they hear that the socket is closed.
-// But uncalled sends have been taken as sent.
-func (s *Socket) shutdownBehindWaiting(how int) {
-	p := s.out.waiting.last
-	for p != nil && (p.value.kind != aSend || p.value.done != nil) {
-		p = p.prev
-	}
-	if p == nil {
-		s.shutdownBehindQueue(how)
-		return
-	}
-	s.out.waiting.addBehind(p, nil, waitingSend{kind: aShutdown, how: how})
 }

@@ -19,6 +19,24 @@ const (
 	maxPiece = 64 << 10
 )
 
+// incoming is what a socket has read and nobody has taken yet, who is to take it, and how it ends.
+type incoming struct {
+	framer     packet.Framer
+	in         []byte // received and not delivered
+	borrowed   bool   // in lies in the Stack's buffer: only while a read delivers
+	delivering bool   // a callback is being called with a packet
+	room       []byte // what in was cut from, if it came from the Stack
+	recv       receiver
+	peerEnded  bool    // the poller has told of the end of the stream
+	readEnded  bool    // the end of the stream has been told; only calls look again
+	held       bool    // accepted and not adopted
+	from       *Socket // the listener of a held connection
+	bulk       bool    // the last read has brought a lot
+	needed     int     // octets that complete the packet at the front of in, if known
+	loan       *loan   // packets at the front of in that the sink has ahead of time, see Lender
+	asked      asked
+}
+
 // receiver is a Recv that waits.
 type receiver struct {
 	r      Receiver

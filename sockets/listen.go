@@ -39,8 +39,9 @@ type Start struct {
 func (start Start) adopts() bool { return start.Fd > 0 }
 
 // Listen opens a listening socket. A nil address is only for descriptors that are bound. Faults on the call
-// are for ListenCall.
-func (st *Stack) Listen(f Family, addr *Addr, start Start) (*Socket, error) {
+// are for ListenCall. Errors are of type *OpError.
+func (st *Stack) Listen(f Family, addr *Addr, start Start) (l *Socket, err error) {
+	defer func() { err = opFailed("listen", f, addr, err) }()
 	s, err := st.open(f, start)
 	if err != nil {
 		return nil, err
@@ -56,6 +57,7 @@ func (st *Stack) Listen(f Family, addr *Addr, start Start) (*Socket, error) {
 // ListenCall is Listen for a caller that waits: it may be told to by faults. It returns the socket that is being opened,
 // for CancelConnect, or nil if it could not be opened; done may have been answered already.
 func (st *Stack) ListenCall(f Family, addr *Addr, start Start, done Opened) *Socket {
+	done = &openOp{done: done, op: "listen", f: f, addr: addr}
 	s, err := st.open(f, start)
 	if err != nil {
 		done.Opened(nil, err)

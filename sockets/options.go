@@ -1,6 +1,8 @@
 package sockets
 
 import (
+	"time"
+
 	"github.com/gentcp/gentcp/sockets/fault"
 	"github.com/gentcp/gentcp/sockets/packet"
 )
@@ -194,6 +196,24 @@ const (
 
 	SendTimeoutOption = optSendTimeout
 )
+
+// WithPacket is the option packet.
+func WithPacket(m packet.Mode) Option { return Option{Name: optPacket, Int: int64(m)} }
+
+// WithActive is the option active, but for ActiveN.
+func WithActive(m ActiveMode) Option { return Option{Name: optActive, Active: m} }
+
+// WithActiveN is the option {active, N}: n more packets.
+func WithActiveN(n int) Option { return Option{Name: optActive, Active: ActiveN, Int: int64(n)} }
+
+// WithSendTimeout is the option send_timeout, in whole milliseconds. Negative is no limit.
+func WithSendTimeout(d time.Duration) Option {
+	ms := int64(-1)
+	if d >= 0 {
+		ms = d.Milliseconds()
+	}
+	return Option{Name: optSendTimeout, Int: ms}
+}
 
 const (
 	defaultBuffer        = packet.DefaultBuffer

@@ -223,6 +223,21 @@ func TestPartsThatWaitBehindABlockedSender(t *testing.T) {
 	})
 }
 
+// A send of nothing blocks, too, behind parts that are to come, and has no octets of its own whose
+// writing would let it go on.
+func TestSendOfNothingBehindParts(t *testing.T) {
+	overFamilies(t, func(t *testing.T, w *world, f Family) {
+		s, peer := w.withPeer(f, passive, opt("low_watermark", 1), opt("high_watermark", 2))
+		rest := w.begun(s, "abcdef")
+		nothing, behind := w.startSend(s, ""), w.startSend(s, "x")
+		nothing.open()
+		rest(w.answer())
+		require.NoError(t, nothing.error())
+		require.NoError(t, behind.error())
+		require.Equal(t, "abcdefx", read(t, peer, 7))
+	})
+}
+
 // A send in parts that comes to a long queue blocks as any other: those behind it wait, and
 // send_timeout begins with its last part.
 func TestPartsBlock(t *testing.T) {

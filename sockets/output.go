@@ -7,13 +7,6 @@ import (
 )
 
 const (
-	// maxCork is how much small output may wait for more of it.
-	maxCork = 64 << 10
-	// corkBelow is the size below which a send may wait.
-	corkBelow = 16 << 10
-	// keepCorkBuffers is how many buffers are kept for the next time, however many sockets
-	// one burst of commands has been for.
-	keepCorkBuffers = 64
 	// writesATurn and octetsATurn bound how long one socket keeps the others waiting.
 	writesATurn = 16
 	octetsATurn = 1 << 20
@@ -51,43 +44,6 @@ type blockedSender struct {
 	done  Completer    // nil: only the last part of parts will tell
 	parts *partialSend // nil, or the send whose last part the call is
 	timer Timer
-}
-
-// waitingSend is an entry of the output that is not in the queue yet: its send_timeout does
-// not run.
-type waitingSend struct {
-	kind  waitingKind
-	data  []byte
-	done  Completer // nil: nobody waits
-	file  *fileSend
-	parts *partialSend
-	how   int
-}
-
-type waitingKind uint8
-
-const (
-	aSend     waitingKind = iota
-	aChunk                // octets of a file: no header
-	aFile                 //
-	aQuestion             // no send, only whether one might
-	someParts             //
-	aShutdown             // behind uncalled sends that wait
-)
-
-// partialSend is a send that comes in parts.
-type partialSend struct {
-	key   int64
-	left  int // octets that are to come
-	have  queue
-	place *place[Completer, waitingSend] // while it waits
-	done  Completer                      // of the last part, which has come while it waits
-	total int
-
-	queueBefore int // -1 if it was empty
-	size        int
-	passed      bool // it was blocked, and the queue has come down already
-	dropped     bool // what is still to come is not sent
 }
 
 // Send sends data; nobody waits for the outcome, which the next call tells. While
@@ -182,59 +138,6 @@ func (s *Socket) CancelSend(done Completer) bool {
 	s.out.waiting.remove(p)
 	done.Done(ErrCancelled)
 	return true
-}
-
-// waitToSend puts e in the line of those who wait.
-func (s *Socket) waitToSend(e waitingSend) {
-	if !s.fits(len(e.data)) {
-		s.overflow(e.done)
-		return
-	}
-	e.data = append([]byte(nil), e.data...)
-	s.out.waitHeld += len(e.data)
-	p := s.out.waiting.add(e.done, e)
-	if e.parts != nil {
-		e.parts.place = p
-	}
-}
-
-// fits tells whether n more octets may be held.
-func (s *Socket) fits(n int) bool { return s.out.held+s.out.waitHeld+n <= s.st.cfg.MaxQueue }
-
-// resumeWaiting lets those who wait go on until one of them is blocked.
-func (s *Socket) resumeWaiting() {
-	for s.out.waiting.count > 0 && s.out.blocked == nil {
-		e := s.out.waiting.take()
-		s.out.waitHeld -= len(e.data)
-		switch {
-		case e.kind == someParts:
-			s.resumeParts(e.parts)
-		case s.state != connected:
-			s.refuse(e)
-		case e.kind == aQuestion:
-			e.done.Done(nil)
-		case e.kind == aShutdown:
-			s.shutdownBehindQueue(e.how)
-		case e.kind == aFile:
-			s.out.fileWaits = false
-			s.queueFile(e.file)
-		case e.done == nil:
-			s.sendUncalled(e.data)
-		default:
-			s.sendNow(e)
-		}
-	}
-}
-
-// refuse answers one who has waited for a connection that has ended.
-func (s *Socket) refuse(e waitingSend) {
-	switch {
-	case e.kind == aFile:
-		s.out.fileWaits = false
-		e.file.finish(ErrClosed)
-	case e.done != nil:
-		e.done.Done(s.endForSend())
-	}
 }
 
 // sendHeader counts a send of n octets and makes its packet header.
@@ -364,38 +267,6 @@ func (s *Socket) leftover(err error) {
 	if s.canWrite && err == nil {
 		s.st.later(s)
 	}
-}
-
-// dropCork gives back the buffer of small sends: an idle socket holds none.
-func (s *Socket) dropCork() {
-	if s.out.corked != nil && len(s.st.corkBuffers) < keepCorkBuffers {
-		s.st.corkBuffers = append(s.st.corkBuffers, s.out.corked[:0])
-	}
-	s.out.corked = nil
-}
-
-// corkBuffer borrows a buffer for small sends.
-func (st *Stack) corkBuffer() []byte {
-	if n := len(st.corkBuffers); n > 0 {
-		b := st.corkBuffers[n-1]
-		st.corkBuffers = st.corkBuffers[:n-1]
-		return b
-	}
-	return make([]byte, 0, 1<<10)
-}
-
-// flushCork writes the small sends that have waited for each other.
-func (s *Socket) flushCork() {
-	if len(s.out.corked) == 0 || s.state != connected {
-		return
-	}
-	if s.out.empty() {
-		s.write(nil, nil, nil)
-	} else {
-		s.out.push(s.out.corked)
-		s.dropCork()
-	}
-	s.returnCredit()
 }
 
 // output writes from the queue, as far as the kernel takes it and the turn goes.

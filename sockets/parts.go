@@ -12,6 +12,21 @@ import (
 // is no longer there, takes the parts of what has begun until the last one has come, or none has
 // come for a while.
 
+// partialSend is a send that comes in parts.
+type partialSend struct {
+	key   int64
+	left  int // octets that are to come
+	have  queue
+	place *place[Completer, waitingSend] // while it waits
+	done  Completer                      // of the last part, which has come while it waits
+	total int
+
+	queueBefore int // -1 if it was empty
+	size        int
+	passed      bool // it was blocked, and the queue has come down already
+	dropped     bool // what is still to come is not sent
+}
+
 // CreditPart counts the octets of a part that nobody has called with the uncalled sends.
 func (s *Socket) CreditPart(n int) { s.out.uncredited += n }
 
@@ -126,7 +141,8 @@ func (s *Socket) partsFailed(err error, done Completer) {
 	}
 }
 
-func (s *Socket) delays() bool { return s.opts.delaySend || s.st.cfg.DelaySend }
+// delays tells whether what is sent is written right after this turn, and not at once.
+func (s *Socket) delays() bool { return s.opts.delaySend }
 
 // part sends one part of a send that has its place in the queue.
 func (s *Socket) part(p *partialSend, header, data []byte, last bool, done Completer) {
@@ -202,6 +218,10 @@ func (s *Socket) partsComplete(p *partialSend, done Completer) {
 		} else {
 			s.st.later(s)
 		}
+	}
+	if s.out.blocked != nil && s.isShort() {
+		s.unblock(nil) // it may have been a send of nothing, so no write sees to that
+		return
 	}
 	s.resumeWaiting()
 }

@@ -39,32 +39,9 @@ type Socket struct {
 	canRead    bool // as far as the poller has told and no read has found out otherwise
 	canWrite   bool
 
-	// Input.
-	framer     packet.Framer
-	in         []byte // received and not delivered
-	borrowed   bool   // in lies in the Stack's buffer: only while a read delivers
-	delivering bool   // a callback is being called with a packet
-	room       []byte // what in was cut from, if it came from the Stack
-	recv       receiver
-	peerEnded  bool    // the poller has told of the end of the stream
-	readEnded  bool    // the end of the stream has been told; only calls look again
-	closedTold bool    // Closed has been told
-	held       bool    // accepted and not adopted
-	from       *Socket // the listener of a held connection
-	bulk       bool    // the last read has brought a lot
-	needed     int     // octets that complete the packet at the front of in, if known
-	loan       *loan   // packets at the front of in that the sink has ahead of time, see Lender
-	asked      asked
-
-	// Output.
-	out output
-
-	// The end. See finish.go.
-	delayedCloseSend bool
-	delayedCloseRecv bool
-	delayedReset     bool
-	closers          []*closer
-	crashed          bool
+	incoming // see input.go
+	out      output
+	ending   // see finish.go and close.go
 
 	listener *listener
 	dial     *dial
@@ -79,8 +56,7 @@ type Socket struct {
 	listenerID   ID            // of the listener that has accepted it, or 0
 	attachedOnce bool          // what wants to be attached from the beginning has been
 
-	received, sent        counters
-	portInput, userOutput uint64
+	traffic // see stats.go
 }
 
 // ID is the socket's name.

@@ -19,7 +19,7 @@ type Splicer interface {
 // splice delivers a raw packet without reading it, if it is long enough, the last one was, and
 // its taker can do that.
 func (s *Socket) splice() bool {
-	if !s.bulk || s.st.cfg.Copy || !s.desc.moves() || s.framer.Mode != packet.Raw || len(s.in) > 0 || !s.opts.binary || s.opts.header > 0 ||
+	if !s.bulk || !s.desc.moves() || s.framer.Mode != packet.Raw || len(s.in) > 0 || !s.opts.binary || s.opts.header > 0 ||
 		s.opts.deliverPort || s.opts.capped {
 		return false
 	}

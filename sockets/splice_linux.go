@@ -6,7 +6,7 @@ import "golang.org/x/sys/unix"
 // from a pipe to the socket, without copying them. It tells how many went: none if
 // something is queued before them, or the kernel takes no more for now.
 func (s *Socket) SpliceFrom(pipe int, key int64, n int) int {
-	if s.st.cfg.Copy || !s.desc.moves() || !s.desc.open() || s.out.empty() || s.delays() {
+	if !s.desc.moves() || !s.desc.open() || s.out.empty() || s.delays() {
 		return 0
 	}
 	p := s.out.front().parts

@@ -45,10 +45,6 @@ type Config struct {
 	// they come that fast: a sleeping thread takes some ten microseconds to wake up. 0 is
 	// not at all.
 	BusyWait time.Duration
-	// Copy has bulk data copied where it could be moved within the kernel.
-	Copy bool
-	// DelaySend has every socket write as with the option delay_send.
-	DelaySend bool
 	// IPv6Hosts parses IPv6 literals in HTTP request URIs as OTP 26 and newer do.
 	IPv6Hosts bool
 	// HTTPLines leaves HTTP headers unparsed, see packet.Framer.
