@@ -72,7 +72,9 @@ func (d *Session) cmdTaken(c *portproto.Command, s *sockets.Socket) error {
 // about the same socket.
 func (d *Session) cmdSettle(c *portproto.Command, s *sockets.Socket) error {
 	loan, count, err := loanArguments(c)
-	s.Ask(loan, count) // also without any that count: the node has counted this command
+	if d.turn == fresh {
+		s.Ask(loan, count) // also without any that count: the node has counted this command
+	}
 	if err != nil {
 		return err
 	}

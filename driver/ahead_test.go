@@ -450,7 +450,7 @@ func TestCommandsThatSettleDoesNotGoBefore(t *testing.T) {
 		"{recv, O, 0, 0}":         "settle and its command are about two sockets",
 		"{setopts, O, []}":        "settle and its command are about two sockets",
 		"{recv, one, 0, 0}":       "the socket of recv is not an integer",
-		"{recv, I, 0}":            "recv takes 3 arguments, not 2",
+		"{recv, I, 0}":            "recv takes 3 or 4 arguments, not 2",
 		"info":                    "info takes 1 argument, not 0",
 		"{unread, I, {no, data}}": "the packet of unread",
 		"{unrecv, I, {no, data}}": "the data of unrecv",

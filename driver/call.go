@@ -73,7 +73,7 @@ func (k *call) answered() {
 	k.d.freeCalls = k
 }
 
-// cancelCall withdraws the waiting call with a tag.
+// cancelCall withdraws the call with a tag that waits.
 func (d *Session) cancelCall(tag etf.RawTerm) {
 	for k := d.waiting; k != nil; k = k.next {
 		if bytes.Equal(k.tag, tag) {
@@ -85,6 +85,7 @@ func (d *Session) cancelCall(tag etf.RawTerm) {
 			return
 		}
 	}
+	d.cancelHeld(tag)
 }
 
 // reply begins the answer; the result is to be appended, then call end.
@@ -145,6 +146,7 @@ func (k *call) Received(s *sockets.Socket, p packet.Packet, err error) {
 		k.fail(err)
 		return
 	}
+	k.d.userOf(s).answers.given++
 	b := portproto.AppendOK(k.reply())
 	if p.Kind == packet.Bytes && s.Binary() && s.Header() == 0 {
 		k.d.out.buf(etf.AppendBinaryHeader(b, len(p.Data)))
@@ -160,6 +162,7 @@ func (k *call) Splice(s *sockets.Socket, n int) bool {
 	if !k.d.out.splices() {
 		return false
 	}
+	k.d.userOf(s).answers.given++
 	k.d.out.buf(etf.AppendBinaryHeader(portproto.AppendOK(k.reply()), n))
 	k.d.out.splice(s, n)
 	k.answered()
@@ -201,7 +204,8 @@ func (quiet) FileSent(int64, error) {}
 
 // user is what a session keeps with a socket.
 type user struct {
-	to []byte // what begins the messages of an owned socket
+	to      []byte // what begins the messages of an owned socket
+	answers answers
 	injections
 }
 

@@ -28,10 +28,15 @@ func (d *Session) command(frame []byte) {
 	if err == nil {
 		err = d.dispatch(c)
 	}
-	if err != nil {
+	if err == errHeld {
+		d.holdFrame(frame)
+	} else if err != nil {
 		d.refuse(c, err)
 	}
 	*c = portproto.Command{} // it points into the frame
+	if d.resumed != nil {
+		d.resume()
+	}
 }
 
 // contain keeps a failure in a command from the other sockets: it ends the socket that the
@@ -105,13 +110,16 @@ func (d *Session) greet(c *portproto.Command) error {
 	}
 	d.greeted = true
 	d.sendCredit, d.otp, d.nodePID = h.SendCredit && !d.cfg.Without.Credit, h.OTP, h.OSPid
+	if h.OSPid > 0 {
+		d.watchNode(h.OSPid)
+	}
 	d.out.window = int(min(h.Window, math.MaxInt32))
 	if !d.cfg.Without.Ahead {
 		d.stack.SetAhead(int(min(h.Ahead, maxAhead)))
 	}
 	d.lines = h.Lines && !d.cfg.Without.Lines
 	d.stack.SetHTTPLines(d.lines)
-	d.stack.SetIPv6Hosts(h.OTP == 0 || h.OTP >= 26)
+	follow(d.stack, h)
 	return nil
 }
 

@@ -23,6 +23,7 @@ func (d *Session) cmdSend(c *portproto.Command, s *sockets.Socket) error {
 		s.Send(data)
 		return nil
 	}
+	s.SettleCredit()
 	k := d.newCall(c)
 	k.wait(s, cancelSend)
 	s.SendCall(data, k)
@@ -54,15 +55,22 @@ func (d *Session) cmdSendPart(c *portproto.Command, s *sockets.Socket) error {
 	return nil
 }
 
-// cmdRecv is {recv, Id, Length, Timeout}.
+// cmdRecv is {recv, Id, Length, Timeout} or {recv, Id, Length, Timeout, Told}.
 func (d *Session) cmdRecv(c *portproto.Command, s *sockets.Socket) error {
 	n := c.Args.Uint()
 	ms, err := timeout(&c.Args)
+	wait := false
+	if err == nil && c.Arity == 5 {
+		wait, err = d.mayOvertake(c, s)
+	}
 	if err == nil {
 		err = c.Args.Finish()
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case wait:
+		return errHeld
 	}
 	length := int(min(n, math.MaxInt32))
 	k := d.newCall(c)
@@ -123,6 +131,7 @@ func (d *Session) cmdUnread(c *portproto.Command, s *sockets.Socket) error {
 	if err := c.Args.Finish(); err != nil {
 		return bad("the packet of unread: %v", err)
 	}
+	d.userOf(s).answers.unread()
 	return s.Unread(data)
 }
 

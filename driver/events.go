@@ -80,6 +80,7 @@ func (d *Session) Gone(s *sockets.Socket, reason error) {
 	if reason != nil {
 		name = sockets.PosixName(reason)
 	}
+	d.endHeld(s)
 	d.send(etf.AppendAtom(d.event(s, "gone", 3), name))
 	for _, k := range closes {
 		k.ok()

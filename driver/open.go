@@ -29,6 +29,8 @@ func (d *Session) start(s *etf.Scanner, where sockets.Where) (sockets.Start, err
 			st.Backlog = int(o.Int)
 		case sockets.FdOption:
 			fd = o.Int
+		case sockets.ProtocolOption:
+			st.MPTCP = o.Int != 0
 		case sockets.NetnsOption:
 			st.Netns = string(o.Bytes)
 			st.Options = append(st.Options, o)

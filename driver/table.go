@@ -46,9 +46,10 @@ var commands = []command{
 	{name: "send", least: 2, most: 2, about: aSocket, run: (*Session).cmdSend},
 	{name: "send_part", least: 4, most: 4, about: aSender, run: (*Session).cmdSendPart},
 	{name: "ready", least: 1, most: 1, about: aSocket, mustCall: true, run: (*Session).cmdReady},
-	{name: "recv", least: 3, most: 3, about: aSocket, mustCall: true, asks: true, run: (*Session).cmdRecv},
+	{name: "recv", least: 3, most: 4, about: aSocket, mustCall: true, asks: true, run: (*Session).cmdRecv},
 	{name: "unrecv", least: 2, most: 2, about: aSocket, asks: true, run: (*Session).cmdUnrecv},
 	{name: "unread", least: 2, most: 2, about: aSocket, asks: true, run: (*Session).cmdUnread},
+	{name: "told", least: 2, most: 2, about: aSocket, run: (*Session).cmdTold},
 	{name: "sendfile", least: 4, most: 4, about: aSocket, mustCall: true, run: (*Session).cmdSendFile},
 	{name: "sendfile_part", least: 2, most: 2, about: aSocket, run: (*Session).cmdSendFilePart},
 	{name: "taken", least: 3, most: 3, about: aSocket, run: (*Session).cmdTaken},
@@ -56,7 +57,7 @@ var commands = []command{
 	{name: "shutdown", least: 2, most: 2, about: aSocket, run: (*Session).cmdShutdown},
 	{name: "close", least: 1, most: 1, about: anySocket, run: (*Session).cmdClose},
 
-	{name: "setopts", least: 2, most: 2, about: aSocket, asks: true, run: (*Session).cmdSetopts},
+	{name: "setopts", least: 2, most: 3, about: aSocket, asks: true, run: (*Session).cmdSetopts},
 	{name: "getopts", least: 2, most: 2, about: aSocket, mustCall: true, asks: true, run: (*Session).cmdGetopts},
 	{name: "getstat", least: 2, most: 2, about: aSocket, mustCall: true, asks: true, run: (*Session).cmdGetstat},
 	{name: "peername", least: 1, most: 1, about: aSocket, mustCall: true, run: (*Session).cmdPeername},
@@ -76,19 +77,22 @@ var commands = []command{
 
 	{name: "ping", mustCall: true, run: (*Session).cmdPing},
 	{name: "credit", least: 1, most: 1, run: (*Session).cmdCredit},
+	{name: "goodbye", run: (*Session).cmdGoodbye},
 	{name: "cancel", least: 1, most: 1, run: (*Session).cmdCancel},
 }
 
 var commandByName = map[string]*command{}
 
-// sendRow is found without a look into the map: it is the hot one.
-var sendRow *command
+var (
+	sendRow   *command // found without a look into the map: it is the hot one
+	unreadRow *command // the only one that asks for input and never waits
+)
 
 func init() {
 	for i := range commands {
 		commandByName[commands[i].name] = &commands[i]
 	}
-	sendRow = commandByName["send"]
+	sendRow, unreadRow = commandByName["send"], commandByName["unread"]
 }
 
 // find finds the row of a command, nil if there is none, and checks the number of its arguments.
@@ -136,7 +140,7 @@ func (d *Session) dispatch(c *portproto.Command) error {
 			return err
 		}
 	}
-	if row.asks {
+	if row.asks && d.turn == fresh {
 		s.Ask(0, 0) // also without arguments that are right: the node has counted this command
 	}
 	return d.carryOut(row, c, s)
@@ -144,6 +148,9 @@ func (d *Session) dispatch(c *portproto.Command) error {
 
 // carryOut carries out a command whose subject has been read.
 func (d *Session) carryOut(row *command, c *portproto.Command, s *sockets.Socket) error {
+	if row.asks && d.mustWait(row, s) {
+		return errHeld
+	}
 	taken := d.taken
 	read := 0
 	if row.about != theSession {

@@ -36,6 +36,15 @@ func (s *Socket) returnCredit() {
 	}
 }
 
+// SettleCredit gives back all credit that can be given back, so that a sender that has got none can tell
+// what is missing.
+func (s *Socket) SettleCredit() {
+	s.flushCork()
+	if s.out.uncredited > 0 && s.out.empty() {
+		s.credit()
+	}
+}
+
 func (s *Socket) credit() {
 	if s.state == gone {
 		return

@@ -430,7 +430,7 @@ func (f *faulty) Ready(r Readiness) {
 func (s *Socket) resetNow(system System) {
 	linger := binary.NativeEndian.AppendUint32(nil, 1)
 	_ = system.SetOption(unix.SOL_SOCKET, unix.SO_LINGER, binary.NativeEndian.AppendUint32(linger, 0))
-	if fd, err := openSocket(s.family); err != nil || replaceDescriptor(s.desc.fd, fd) != nil {
+	if fd, err := openSocket(s.family, false); err != nil || replaceDescriptor(s.desc.fd, fd) != nil {
 		_ = system.Shutdown(unix.SHUT_RDWR)
 	}
 }

@@ -14,6 +14,7 @@ type ending struct {
 	closedTold       bool // Closed has been told
 	closers          []*closer
 	crashed          bool
+	drains           bool // Drain waits for it
 }
 
 // endForRecv is what recv says on a socket that is not connected. The first call

@@ -32,6 +32,8 @@ type incoming struct {
 	held       bool    // accepted and not adopted
 	from       *Socket // the listener of a held connection
 	bulk       bool    // the last read has brought a lot
+	shared     bool    // another process has the descriptor, too: what is there may be read by that
+	inputLost  bool    // input that was promised to somebody could not be read
 	needed     int     // octets that complete the packet at the front of in, if known
 	loan       *loan   // packets at the front of in that the sink has ahead of time, see Lender
 	asked      asked

@@ -29,6 +29,7 @@ type Start struct {
 	Options []Option
 	Backlog int
 	Netns   string
+	MPTCP   bool // multipath TCP, which falls back to TCP where the peer has none
 	// Fd is an open descriptor to use, if it is more than 0: standard input is not adopted. It is
 	// closed if it cannot be used.
 	Fd int
@@ -131,7 +132,7 @@ func (st *Stack) open(f Family, start Start) (*Socket, error) {
 		}
 	}
 	s := st.newSocket(fd, f)
-	s.state, s.opening = connecting, true
+	s.state, s.opening, s.shared = connecting, true, start.adopts()
 	if err := s.SetOptions(start.Options); err != nil {
 		s.discard()
 		return nil, err
@@ -165,9 +166,9 @@ func (start Start) descriptor(f Family) (int, error) {
 		return start.Fd, nil
 	}
 	if start.Netns != "" {
-		return socketInNamespace(start.Netns, f)
+		return socketInNamespace(start.Netns, f, start.MPTCP)
 	}
-	return openSocket(f)
+	return openSocket(f, start.MPTCP)
 }
 
 // discard takes back a socket that nobody has heard of.

@@ -111,7 +111,7 @@ func (s *Socket) setOption(o *Option) error {
 	case optNetns:
 		s.opts.netns = string(o.Bytes)
 	case optReadPackets, optNonBlockSend, optExclusiveAddrUse, optAddMembership, optDropMembership,
-		optBacklog, optFd:
+		optBacklog, optFd, optProtocol:
 		// Accepted without effect on a socket that exists.
 	default:
 		return s.setKernelOption(o)

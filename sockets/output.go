@@ -359,11 +359,19 @@ func (s *Socket) sendTimedOut() {
 	b := s.out.blocked
 	s.out.blocked = nil
 	b.done.Done(ErrTimeout)
-	if s.opts.sendTimeoutClose {
+	switch {
+	case !s.opts.sendTimeoutClose:
+		s.resumeWaiting()
+	case s.st.cfg.CloseTold && s.opts.active.armed():
+		s.tellClosed()
+		if s.opts.exitOnClose {
+			s.end(nil)
+			return
+		}
 		s.becomeHusk()
-		return
+	default:
+		s.becomeHusk()
 	}
-	s.resumeWaiting()
 }
 
 // pending is the octets that the kernel has not taken.

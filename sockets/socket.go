@@ -229,6 +229,7 @@ func (s *Socket) closeDescriptor() {
 		}
 	}
 	s.desc.close()
+	s.hasDrained()
 }
 
 // abandon closes all descriptors of the socket, and tells nobody.

@@ -47,6 +47,12 @@ type Config struct {
 	BusyWait time.Duration
 	// IPv6Hosts parses IPv6 literals in HTTP request URIs as OTP 26 and newer do.
 	IPv6Hosts bool
+	// Buffer is the option buffer of a socket that is not told another, in octets: 9216 since
+	// OTP 28, and 1460 before, which is the default.
+	Buffer int
+	// CloseTold tells an armed socket that a send_timeout with send_timeout_close has closed
+	// it, as OTP does since 2026; before it told nothing.
+	CloseTold bool
 	// HTTPLines leaves HTTP headers unparsed, see packet.Framer.
 	HTTPLines bool
 	// Clock is the time that timeouts run in, default time.Now. It must not go backwards. Whoever
@@ -119,6 +125,7 @@ type Stack struct {
 
 	beforeWait func()
 	stopped    bool
+	draining   int // sockets that Drain waits for
 
 	wake  wakeup
 	mu    sync.Mutex // guards what follows
@@ -214,6 +221,12 @@ func (st *Stack) Stop() { st.stopped = true }
 // SetIPv6Hosts changes Config.IPv6Hosts for sockets that are opened from now on.
 func (st *Stack) SetIPv6Hosts(on bool) { st.cfg.IPv6Hosts = on }
 
+// SetBuffer changes Config.Buffer for sockets that are opened from now on.
+func (st *Stack) SetBuffer(octets int) { st.cfg.Buffer = octets }
+
+// SetCloseTold changes Config.CloseTold.
+func (st *Stack) SetCloseTold(on bool) { st.cfg.CloseTold = on }
+
 // SetHTTPLines changes Config.HTTPLines for sockets that are opened from now on.
 func (st *Stack) SetHTTPLines(on bool) { st.cfg.HTTPLines = on }
 
@@ -256,6 +269,9 @@ func (st *Stack) WatchWrite(fd int, f func()) error {
 	_, err := st.watch(fd, watchFunc(f), edges)
 	return err
 }
+
+// Unwatch ends the watch of a descriptor that stays open.
+func (st *Stack) Unwatch(fd int) { st.poll.remove(fd) }
 
 type watchFunc func()
 
@@ -403,7 +419,7 @@ func (st *Stack) Fail(s *Socket, r any) {
 
 func (st *Stack) newSocket(fd int, f Family) *Socket {
 	st.lastID++
-	s := &Socket{st: st, id: st.lastID, desc: newDescriptor(fd, f), family: f, opts: defaultOptions()}
+	s := &Socket{st: st, id: st.lastID, desc: newDescriptor(fd, f), family: f, opts: defaultOptions(st.cfg.Buffer)}
 	s.framer = packet.Framer{Buffer: s.opts.buffer, Delimiter: '\n', IPv6Hosts: st.cfg.IPv6Hosts, Lines: st.cfg.HTTPLines}
 	st.sockets[s.id] = s
 	return s

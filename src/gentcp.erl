@@ -40,13 +40,15 @@
 -export([sendfile/4]).
 
 %% The node.
--export([install/0, uninstall/0, i/0, which_sockets/0, port_info/0, port_info/1]).
+-export([start/0, install/0, install/1, uninstall/0, installed/0, i/0, which_sockets/0, port_info/0, port_info/1]).
 
--export_type([socket/0, port_info/0]).
+-export_type([socket/0, port_info/0, install_options/0]).
 
 -include_lib("kernel/include/file.hrl").
 
 -type socket() :: gentcp_port:socket().
+
+-type install_options() :: gentcp_switch:options().
 
 -type port_info() :: #{
     port => port(),
@@ -60,11 +62,8 @@
 
 -define(SOCKET(Port, Id, Slot), {'$inet', ?MODULE, {Port, Id, Slot}}).
 
-%% Sends above the first size wait on this side for their turn. Sends above the
-%% second go in parts of it, so that those of others come through the pipe in
-%% between.
--define(LARGE, 64 * 1024).
--define(PART_SIZE, 128 * 1024).
+%% The most that is sent without an answer.
+-define(MAX_UNCALLED, 128 * 1024).
 
 %% How much unrecv puts into one frame.
 -define(UNRECV_SIZE, 32 * 1024 * 1024).
@@ -121,12 +120,10 @@ accept(Listener) ->
 accept(?SOCKET(Port, Id, _), Timeout) when Timeout =:= infinity; is_integer(Timeout) ->
     case gentcp_port:lookup(Port) of
         {Router, _, _} ->
+            Time = timeout(Timeout),
             %% The connection is on hold until the router has seen that its
             %% acceptor lives, so that a dead one takes none with it.
-            case gentcp_port:open(Router, active, {accept, Id, timeout(Timeout), hold}) of
-                {error, noproc} -> {error, closed};
-                Result -> Result
-            end;
+            gentcp_call:accept(Router, {active, infinity}, {accept, Id, Time, hold}, Time);
         closed ->
             {error, closed}
     end;
@@ -145,13 +142,13 @@ accept(?SOCKET(_, _, _) = S, Timeout) ->
 -spec send(socket(), iodata()) -> ok | {error, closed | timeout | inet:posix()}.
 send(?SOCKET(Port, Id, Slot) = S, Data) ->
     case gentcp_port:lookup(Port) of
-        {Router, Credit, _} ->
+        {_, Credit, _} = Shared ->
             try iolist_size(Data) of
                 Size ->
-                    case Size =< ?PART_SIZE
+                    case Size =< ?MAX_UNCALLED
                         andalso gentcp_credit:reserve(Credit, Slot, Id, Size) of
-                        true -> command(Port, gentcp_proto:send(Id, Size, Data));
-                        false -> send(Port, Id, Slot, Router, Credit, Size, Data)
+                        true -> send_uncalled(S, Credit, Size, gentcp_proto:send(Id, Size, Data));
+                        false -> gentcp_send:send(S, Shared, Size, Data)
                     end
             catch
                 error:badarg -> closed_or(S, {error, einval})
@@ -160,47 +157,16 @@ send(?SOCKET(Port, Id, Slot) = S, Data) ->
             {error, closed}
     end.
 
-%% A large send that has to wait for others does so where its data costs
-%% nothing. Whatever `ready' says, the send that follows has the answer.
-send(Port, Id, Slot, Router, Credit, Size, Data) ->
-    _ = Size > ?LARGE andalso gentcp_credit:is_blocked(Credit, Slot, Id)
-        andalso call(Port, Router, {ready, Id}),
-    case Size =< ?PART_SIZE of
-        true -> call(Port, Router, {send, Id, Size, Data});
-        false -> send_in_parts(Port, Router, Id, Size, Data)
+send_uncalled(?SOCKET(Port, Id, Slot) = S, Credit, Size, Frame) ->
+    try port_command(Port, Frame, [nosuspend]) of
+        true ->
+            ok;
+        false ->
+            Timeout = gentcp_credit:send_timeout(Credit, Slot, Id),
+            gentcp_send:write(S, Credit, Frame, Size, Timeout)
+    catch
+        error:badarg -> {error, closed}
     end.
-
-%% A process of its own writes the parts: a caller that is killed must not
-%% leave the half of a packet behind.
-send_in_parts(Port, Router, Id, Size, Data) ->
-    Ref = erlang:monitor(process, Router, [{alias, reply_demonitor}]),
-    Key = erlang:unique_integer([positive]),
-    _ = spawn(fun() ->
-        write_parts({Port, Router, Ref, {Id, Key, Size}}, Size, erlang:iolist_to_iovec(Data), none)
-    end),
-    receive
-        {Ref, Result} -> Result;
-        {'DOWN', Ref, process, _, _} -> {error, closed}
-    end.
-
-%% While a part is on its way the next one is written, and no more, so that what
-%% others send comes through in between.
-write_parts({Port, _Router, Ref, {Id, Key, Total}}, Left, Data, _Before) when Left =< ?PART_SIZE ->
-    command(Port, gentcp_proto:call(Ref, {send_part, Id, Key, Total, Left, Data}));
-write_parts({Port, Router, _Ref, {Id, Key, Total}} = Send, Left, Data, Before) ->
-    {Part, Rest} = split(?PART_SIZE, Data, []),
-    _ = command(Port, gentcp_proto:cast({send_part, Id, Key, Total, ?PART_SIZE, Part})),
-    Passed = start_call(Port, Router, ping),
-    _ = Before =/= none andalso result(Before),
-    write_parts(Send, Left - ?PART_SIZE, Rest, Passed).
-
-split(Size, [Binary | Rest], Acc) when byte_size(Binary) =< Size ->
-    split(Size - byte_size(Binary), Rest, [Binary | Acc]);
-split(0, Rest, Acc) ->
-    {lists:reverse(Acc), Rest};
-split(Size, [Binary | Rest], Acc) ->
-    <<Head:Size/binary, Tail/binary>> = Binary,
-    {lists:reverse(Acc, [Head]), [Tail | Rest]}.
 
 %% @equiv recv(S, Length, infinity)
 -spec recv(socket(), non_neg_integer()) -> {ok, term()} | {error, atom()}.
@@ -219,7 +185,7 @@ recv(?SOCKET(Port, Id, Slot) = S, Length, Timeout)
                     report(Port, Id, Report),
                     {ok, Packet};
                 _NoneOrFalse ->
-                    recv_call(S, Shared, Length, Timeout)
+                    gentcp_recv:recv(S, Shared, Length, timeout(Timeout))
             end;
         closed ->
             {error, closed}
@@ -227,36 +193,15 @@ recv(?SOCKET(Port, Id, Slot) = S, Length, Timeout)
 recv(?SOCKET(_, _, _) = S, Length, Timeout) ->
     closed_or_raise(S, function_clause, [S, Length, Timeout]).
 
-recv_call(?SOCKET(_, Id, _) = S, Shared, Length, Timeout) ->
-    case ask_input(S, Shared, {recv, Id, Length, timeout(Timeout)}) of
-        {ok, {ssl_tls, Id, Type, Version, Data}} ->
-            {ok, {ssl_tls, S, Type, Version, Data}};
-        {error, {ealready, Tag}} ->
-            withdraw_dead(S, Tag, Length, Timeout);
-        Result ->
-            Result
-    end.
-
-%% Tells the port program that packets of a loan have been taken, if it is time.
+%% Tells the port program that packets of a loan have been taken, if it is time. It is only about room
+%% for more, so nobody waits for a full pipe with it: the next command that asks says it again.
 report(_Port, _Id, none) ->
     ok;
 report(Port, Id, {taken, Loan, Count}) ->
-    _ = command(Port, gentcp_proto:cast({taken, Id, Loan, Count})),
-    ok.
-
-%% Another recv is waiting; but a process that was killed in it waits no more.
-withdraw_dead(?SOCKET(Port, _, _) = S, Tag, Length, Timeout) ->
-    case is_binary(Tag) andalso gentcp_proto:caller(Tag) of
-        {_Alias, Receiver, _Id} when Receiver =/= self() ->
-            case is_process_alive(Receiver) of
-                true ->
-                    {error, ealready};
-                false ->
-                    _ = command(Port, gentcp_proto:cast({cancel, Tag})),
-                    recv(S, Length, Timeout)
-            end;
-        _ ->
-            {error, ealready}
+    try port_command(Port, gentcp_proto:cast({taken, Id, Loan, Count}), [nosuspend]) of
+        _WrittenOrNot -> ok
+    catch
+        error:badarg -> ok
     end.
 
 %% @doc As `gen_tcp:unrecv/2': puts data back in front of the input.
@@ -289,7 +234,10 @@ shutdown(?SOCKET(_, _, _) = S, How) ->
 %% @doc As `gen_tcp:close/1'. Waits as long as that does for pending output.
 -spec close(socket()) -> ok.
 close(?SOCKET(Port, Id, _) = S) ->
-    _ = call(Port, {close, Id}),
+    case gentcp_port:lookup(Port) of
+        {Router, _, _} -> gentcp_call:close(Port, Router, Id);
+        closed -> ok
+    end,
     receive
         {tcp_closed, S} -> ok
     after 0 ->
@@ -356,13 +304,14 @@ forward(S, NewOwner, IsClosed) ->
 %%
 
 %% @doc As `inet:setopts/2'.
--spec setopts(socket(), [term()]) -> ok | {error, einval}.
+-spec setopts(socket(), [term()]) -> ok | {error, einval | gentcp_fault:bad_fault()}.
 setopts(?SOCKET(Port, Id, Slot) = S, [{active, once}] = Options) ->
     case gentcp_port:lookup(Port) of
         {_, _, Loans} = Shared ->
             case gentcp_ahead:take(Loans, Slot, Id, self()) of
                 {Packet, Report} ->
                     %% Armed, and passive again after the packet that was there.
+                    arrive(),
                     self() ! message(S, Packet),
                     report(Port, Id, Report);
                 none ->
@@ -378,17 +327,29 @@ setopts(?SOCKET(Port, _, _) = S, Opts) ->
         closed -> {error, einval}
     end.
 
-%% The activity is set before the call: the message that ends `once' may come in it.
 setopts_call(?SOCKET(_, Id, Slot) = S, {_, Credit, _} = Shared, Options) ->
-    Before = gentcp_credit:activity(Credit, Slot, Id),
-    Requested = gentcp_credit:requested(Options, Before),
-    Requested =:= Before orelse gentcp_credit:set_activity(Credit, Slot, Id, Requested),
-    case ask_input(S, Shared, {setopts, Id, Options}) of
+    case gentcp_call:ask_input(S, Shared, {setopts, Id, Options}, infinity) of
         ok ->
-            ok;
+            case lists:keymember(send_timeout, 1, Options) of
+                true ->
+                    {_, Timeout} = gentcp_credit:requested(Options, {passive, infinity}),
+                    gentcp_credit:set_send_timeout(Credit, Slot, Id, Timeout);
+                false ->
+                    ok
+            end;
+        {error, {bad_fault, _, _}} = Error ->
+            Error;
         {error, _} ->
-            Requested =:= Before orelse gentcp_credit:set_activity(Credit, Slot, Id, Before),
             {error, einval}
+    end.
+
+%% Has all messages in the mailbox that were sent to this process before now. One to oneself
+%% would otherwise overtake those that are still on their way, since a mailbox `off_heap' has an
+%% entrance for each of several senders.
+arrive() ->
+    Ref = make_ref(),
+    receive Ref -> ok
+    after 0 -> ok
     end.
 
 %% The message for a packet that was on loan.
@@ -451,14 +412,14 @@ info(?SOCKET(_, Id, _) = S) ->
           {ok, {inet:ip_address(), inet:port_number()} | inet:returned_non_ip_address()}
         | {error, atom()}.
 peername(?SOCKET(Port, Id, _)) ->
-    einval_if_closed(call(Port, {peername, Id})).
+    einval_if_closed(call_owned(Port, Id, {peername, Id})).
 
 %% @doc As `inet:sockname/1'.
 -spec sockname(socket()) ->
           {ok, {inet:ip_address(), inet:port_number()} | inet:returned_non_ip_address()}
         | {error, atom()}.
 sockname(?SOCKET(Port, Id, _)) ->
-    einval_if_closed(call(Port, {sockname, Id})).
+    einval_if_closed(call_owned(Port, Id, {sockname, Id})).
 
 %% @doc As `inet:peernames/1'.
 -spec peernames(socket()) -> {ok, [term()]} | {error, atom()}.
@@ -511,7 +472,7 @@ monitor(S) ->
 %% @doc As `inet:cancel_monitor/1': whether the monitor was still active.
 -spec cancel_monitor(reference()) -> boolean().
 cancel_monitor(Ref) when is_reference(Ref) ->
-    lists:any(fun(Router) -> gentcp_port:ask(Router, {cancel_monitor, Ref}) =:= true end,
+    lists:any(fun(Router) -> gentcp_call:ask(Router, {cancel_monitor, Ref}) =:= true end,
               gentcp_sup:routers());
 cancel_monitor(Ref) ->
     erlang:error(badarg, [Ref]).
@@ -524,11 +485,10 @@ cancel_monitor(Ref) ->
 -spec sendfile(socket(), file:fd(), integer(), integer()) ->
           {ok, non_neg_integer()} | {error, atom()}.
 sendfile(?SOCKET(Port, Id, _) = S, #file_descriptor{} = Fd, Offset, Length) ->
-    case ask(S, {owner, Id}) of
-        {ok, Owner} when Owner =/= self() -> {error, not_owner};
-        {ok, _} when Offset < 0; Length < 0 -> {error, einval};
-        {ok, _} -> gentcp_sendfile:send(fun(Command) -> call(Port, Command) end,
-                                        Id, Fd, Offset, Length);
+    case {gentcp_port:lookup(Port), ask(S, {owner, Id})} of
+        {_, {ok, Owner}} when Owner =/= self() -> {error, not_owner};
+        {_, {ok, _}} when Offset < 0; Length < 0 -> {error, einval};
+        {{Router, _, _}, {ok, _}} -> gentcp_sendfile:send({Port, Router}, Id, Fd, Offset, Length);
         _Gone -> {error, einval}
     end;
 sendfile(?SOCKET(_, _, _), _Fd, _Offset, _Length) ->
@@ -538,20 +498,44 @@ sendfile(?SOCKET(_, _, _), _Fd, _Offset, _Length) ->
 %% The node
 %%
 
-%% @doc Has every later `gen_tcp' socket of this node use gentcp. Sockets that
-%% exist stay what they are.
+%% @doc For `erl -s gentcp': {@link install/0}, and a node that cannot be
+%% switched does not start.
 %%
-%% Processes that wait in a stock socket are not disturbed. The distribution
-%% of the node itself keeps its sockets.
+%% A command line is carried out from left to right, and that of a script may open
+%% sockets before it comes to what was appended. The variable `ERL_AFLAGS' puts `-s gentcp' in front.
+-spec start() -> ok.
+start() ->
+    case install() of
+        ok -> ok;
+        {error, Reason} -> erlang:error({gentcp_not_installed, Reason})
+    end.
+
+%% @equiv install(#{})
 -spec install() -> ok | {error, term()}.
 install() ->
-    gentcp_install:install().
+    install(#{}).
 
-%% @doc Has every later `gen_tcp' socket of this node use the stock driver
-%% again. Sockets that exist stay what they are.
+%% @doc Opens every socket of `gen_tcp' in this node on gentcp from now on.
+%% Sockets that are open stay what they are.
+%%
+%% It loads modules of its own under the names `inet_tcp', `inet6_tcp' and
+%% `local_tcp' of OTP, which forward to gentcp or to the stock code; they stay until the node
+%% ends. Nothing is written to disk. A line in the log, at `notice', says that it is
+%% done. What keeps it from being done is logged as an error and returned.
+-spec install(install_options()) -> ok | {error, term()}.
+install(Options) ->
+    gentcp_switch:on(Options).
+
+%% @doc Opens sockets on the stock driver again. Sockets that are open stay what
+%% they are.
 -spec uninstall() -> ok.
 uninstall() ->
-    gentcp_install:uninstall().
+    gentcp_switch:off().
+
+%% @doc Whether `gen_tcp' opens its sockets on gentcp.
+-spec installed() -> boolean().
+installed() ->
+    gentcp_switch:installed().
 
 %% @doc Prints the sockets as `inet:i/0' prints those of the stock driver.
 -spec i() -> ok.
@@ -562,7 +546,7 @@ i() ->
 -spec which_sockets() -> [socket()].
 which_sockets() ->
     lists:append([Sockets || Router <- gentcp_sup:routers(),
-                             Sockets <- [gentcp_port:ask(Router, sockets)],
+                             Sockets <- [gentcp_call:ask(Router, sockets)],
                              is_list(Sockets)]).
 
 %% @doc The process id of the port program, and sums of what goes through it.
@@ -577,79 +561,41 @@ port_info() ->
 -spec port_info(all) -> [port_info()].
 port_info(all) ->
     [Info || Router <- gentcp_sup:routers(),
-             Info <- [gentcp_port:ask(Router, info)], is_map(Info)].
+             Info <- [gentcp_call:ask(Router, info)], is_map(Info)].
 
 %%
 %% To the port program
 %%
 
-command(Port, Frame) ->
-    try port_command(Port, Frame) of
-        true -> ok
-    catch
-        error:badarg -> {error, closed}
-    end.
-
 %% A call that asks for the input of the socket, or changes how it is read, ends the
 %% loan of packets.
-ask_input(?SOCKET(Port, _, _) = S, Command) ->
+ask_input(?SOCKET(Port, Id, _) = S, Command) ->
     case gentcp_port:lookup(Port) of
-        {_, _, _} = Shared -> ask_input(S, Shared, Command);
-        closed -> {error, closed}
+        {_, _, _} = Shared ->
+            case gentcp_port:is_orphan(Port, Id) of
+                true -> {error, closed};
+                false -> gentcp_call:ask_input(S, Shared, Command, infinity)
+            end;
+        closed ->
+            {error, closed}
     end.
 
-ask_input(?SOCKET(Port, Id, Slot), {Router, Credit, Loans}, Command) ->
-    case gentcp_credit:is_slot_of(Credit, Slot, Id) of
-        true ->
-            Question = gentcp_ahead:ask(Loans, Slot, Id),
-            Result = call(Port, Router, gentcp_proto:settled(Question, Id, Command)),
-            %% An error may be that of a command that was not sent.
-            _ = is_tuple(Result) andalso element(1, Result) =:= error
-                orelse gentcp_ahead:answered(Loans, Slot, Question),
-            Result;
-        false ->
-            call(Port, Router, Command)
+%% A question about a socket, which is closed once its owner is dead.
+call_owned(Port, Id, Command) ->
+    case gentcp_port:is_orphan(Port, Id) of
+        true -> {error, closed};
+        false -> call(Port, Command)
     end.
 
 call(Port, Command) ->
     case gentcp_port:lookup(Port) of
-        {Router, _, _} -> call(Port, Router, Command);
+        {Router, _, _} -> gentcp_call:call(Port, Router, Command, infinity);
         closed -> {error, closed}
-    end.
-
-call(Port, Router, Command) ->
-    result(start_call(Port, Router, Command)).
-
-%% The reply comes through the router, under an alias that ends with it. If
-%% the port program ends first, so does the router.
-start_call(Port, Router, Command) ->
-    Ref = erlang:monitor(process, Router, [{alias, reply_demonitor}]),
-    Frame = gentcp_proto:call(Ref, Command),
-    try gentcp_proto:fits(Frame) andalso port_command(Port, Frame) of
-        true ->
-            Ref;
-        false ->
-            _ = erlang:demonitor(Ref, [flush]),
-            {error, einval}
-    catch
-        error:badarg ->
-            _ = erlang:demonitor(Ref, [flush]),
-            {error, closed}
-    end.
-
-result({error, _} = Error) ->
-    Error;
-result(Ref) ->
-    receive
-        %% A number that no caller can mean, beyond what the wire takes.
-        {Ref, {error, {bad_command, _}}} -> {error, einval};
-        {Ref, Result} -> Result;
-        {'DOWN', Ref, process, _, _} -> {error, closed}
     end.
 
 ask(?SOCKET(Port, _, _), Question) ->
     case gentcp_port:lookup(Port) of
-        {Router, _, _} -> gentcp_port:ask(Router, Question);
+        {Router, _, _} -> gentcp_call:ask(Router, Question);
         closed -> closed
     end.
 

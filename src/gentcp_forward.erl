@@ -6,10 +6,11 @@
 %% a copy of the stock module under another name. All else goes to the copy,
 %% since only port sockets come here with it.
 %%
-%% What OTP itself does with ports stays with the copy too. That is the
-%% distribution, which listens in the process `net_kernel' and connects with three
-%% arguments where `gen_tcp' gives four or a map, and `peer', which has its
-%% listen socket accept through `prim_inet'.
+%% What OTP itself does with ports stays with the copy too. That is `peer', which has its
+%% listen socket accept through `prim_inet', and the distribution. It
+%% listens in the process `net_kernel', and connects in processes that are linked to it: with three
+%% arguments where `gen_tcp' gives four or a map, but over TLS with four. `erl_epmd' keeps the connection that
+%% tells of this node as long as it lives.
 %% @private
 -module(gentcp_forward).
 
@@ -22,23 +23,38 @@
 %% The results are those of the module that a call goes to.
 -spec connect(term(), term(), term()) -> term().
 connect(Address, Opts, Timeout) when is_map(Address) ->
-    opened((gentcp_install:opener(?MODULE)):connect(Address, Opts, Timeout));
+    opened((opener()):connect(Address, Opts, Timeout));
 connect(Address, Port, Opts) ->
     opened((stock()):connect(Address, Port, Opts)).
 
 -spec connect(term(), term(), term(), term()) -> term().
 connect(Address, Port, Opts, Timeout) ->
-    opened((gentcp_install:opener(?MODULE)):connect(Address, Port, Opts, Timeout)).
+    opened((opener()):connect(Address, Port, Opts, Timeout)).
 
 -spec listen(term(), term()) -> term().
 listen(Port, Opts) ->
-    case needs_ports() of
-        true -> opened((stock()):listen(Port, Opts));
-        false -> opened((gentcp_install:opener(?MODULE)):listen(Port, Opts))
+    opened((opener()):listen(Port, Opts)).
+
+opener() ->
+    case is_peer() orelse is_distribution() of
+        true -> stock();
+        false -> gentcp_install:opener(?MODULE)
     end.
 
-needs_ports() ->
-    whereis(net_kernel) =:= self() orelse get('$initial_call') =:= {peer, init, 1}.
+is_peer() ->
+    get('$initial_call') =:= {peer, init, 1}.
+
+%% Where there is no distribution there is no `net_kernel'.
+is_distribution() ->
+    case whereis(net_kernel) of
+        undefined ->
+            false;
+        Kernel when Kernel =:= self() ->
+            true;
+        Kernel ->
+            {links, Links} = process_info(self(), links),
+            lists:member(Kernel, Links) orelse whereis(erl_epmd) =:= self()
+    end.
 
 -spec fdopen(term(), term()) -> term().
 fdopen(Fd, Opts) ->

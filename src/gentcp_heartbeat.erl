@@ -12,20 +12,21 @@
 
 -include_lib("kernel/include/logger.hrl").
 
-%% @doc Watches a port with the process id of its program, in beats of
-%% milliseconds. Ends with the calling process, whose port closes if the program
-%% is killed.
--spec start_link(port(), non_neg_integer(), timeout()) -> pid() | none.
-start_link(_Port, _OsPid, infinity) ->
+%% @doc Watches a port with its program, in beats of milliseconds. Ends with the port, and with
+%% the calling process.
+-spec start_link(port(), gentcp_program:program(), timeout()) -> pid() | none.
+start_link(_Port, _Program, infinity) ->
     none;
-start_link(Port, OsPid, Beat) ->
-    proc_lib:spawn_link(?MODULE, init, [Port, OsPid, Beat]).
+start_link(Port, Program, Beat) ->
+    proc_lib:spawn_link(?MODULE, init, [Port, Program, Beat]).
 
--spec init(port(), non_neg_integer(), non_neg_integer()) -> ok.
-init(Port, OsPid, Beat) ->
-    watch(Port, OsPid, Beat, heard(Port)).
+-spec init(port(), gentcp_program:program(), non_neg_integer()) -> ok.
+init(Port, Program, Beat) ->
+    watch(Port, Program, Beat, heard(Port)).
 
-watch(Port, OsPid, Beat, Before) ->
+watch(_Port, _Program, _Beat, closed) ->
+    ok;
+watch(Port, Program, Beat, Before) ->
     timer:sleep(Beat),
     case heard(Port) of
         Before ->
@@ -33,11 +34,11 @@ watch(Port, OsPid, Beat, Before) ->
             timer:sleep(Beat),
             case heard(Port) of
                 closed -> ok;
-                Before -> kill(Port, OsPid);
-                Now -> watch(Port, OsPid, Beat, Now)
+                Before -> kill(Port, Program);
+                Now -> watch(Port, Program, Beat, Now)
             end;
         Now ->
-            watch(Port, OsPid, Beat, Now)
+            watch(Port, Program, Beat, Now)
     end.
 
 %% Octets that have come from the program.
@@ -56,8 +57,9 @@ ask(Port) ->
 
 %% The port closes by itself as a rule; but not for a program that cannot be
 %% killed, such as one in a system call that never returns.
-kill(Port, OsPid) ->
-    ?LOG_ERROR("gentcp: port program ~b gives no sign of life and is killed", [OsPid]),
-    _ = os:cmd("kill -KILL " ++ integer_to_list(OsPid)),
+kill(Port, Program) ->
+    ?LOG_ERROR("gentcp: port program ~b gives no sign of life and is killed",
+               [gentcp_program:os_pid(Program)]),
+    gentcp_program:kill(Program),
     true = try port_close(Port) catch error:badarg -> true end,
     ok.

@@ -7,7 +7,9 @@
 %% at does the rest. Loading a module a second time would purge the code before
 %% the last, and with it kill every process that has to return there, as a
 %% stock acceptor has that waits in `inet_tcp:accept/1' while installations
-%% come and go.
+%% come and go. For the same reason they are loaded without the name of a file: a module that
+%% differs from its file is one that `c:lm()' loads again. Where somebody has loaded the module of
+%% OTP once more all the same, the next installation loads the forwarding one again, or says that it cannot.
 %%
 %% A forwarding module is {@link gentcp_forward} under another name, and the stock
 %% code is the object code of OTP under another name; neither needs a compiler
@@ -30,11 +32,16 @@ install() ->
     global:trans({?MODULE, self()}, fun do_install/0, [node()]).
 
 do_install() ->
-    case gentcp_sup:router() of
-        {ok, _Router} ->
-            case load(?MODULES) of
-                ok -> switch(true);
-                Error -> Error
+    case application:ensure_all_started(gentcp) of
+        {ok, _Started} ->
+            case gentcp_sup:router() of
+                {ok, _Router} ->
+                    case load(?MODULES) of
+                        ok -> switch(true);
+                        Error -> Error
+                    end;
+                Error ->
+                    Error
             end;
         Error ->
             Error
@@ -90,33 +97,42 @@ load([]) ->
     ok.
 
 load(Module, Copy) ->
-    case erlang:module_loaded(Copy) of
+    case is_forwarding(Module) of
         true ->
-            %% So the forwarding module is there as well.
             ok;
         false ->
             case {code:get_object_code(Module), code:get_object_code(gentcp_forward)} of
-                {{Module, Stock, _}, {_, Template, File}} ->
-                    load(Module, Copy, Stock, Template, File);
+                {{Module, Stock, _}, {_, Template, _}} ->
+                    load(Module, Copy, Stock, Template);
                 _ ->
                     {error, {no_object_code, Module}}
             end
     end.
 
-load(Module, Copy, Stock, Template, File) ->
+%% No module of OTP has this one.
+is_forwarding(Module) ->
+    erlang:module_loaded(Module)
+        andalso erlang:function_exported(Module, '$handle_undefined_function', 2).
+
+load(Module, Copy, Stock, Template) ->
     %% Nobody has loaded the module a second time as a rule. If somebody has, and
     %% a process still runs the old code, it must not die for us.
     case code:soft_purge(Module) of
         true ->
-            {module, Copy} = code:load_binary(Copy, atom_to_list(Copy), renamed(Stock, Copy)),
+            IsCopied = erlang:module_loaded(Copy),
+            IsCopied orelse
+                begin
+                    {module, Copy} = code:load_binary(Copy, "", renamed(Stock, Copy))
+                end,
             IsSticky = code:is_sticky(Module),
             IsSticky andalso code:unstick_mod(Module),
-            Result = code:load_binary(Module, File, renamed(Template, Module)),
+            Result = code:load_binary(Module, "", renamed(Template, Module)),
             IsSticky andalso code:stick_mod(Module),
             case Result of
-                {module, Module} -> ok;
+                {module, Module} ->
+                    ok;
                 {error, Reason} ->
-                    true = code:delete(Copy),
+                    IsCopied orelse code:delete(Copy),
                     {error, {Reason, Module}}
             end;
         false ->

@@ -8,7 +8,7 @@
 %% @private
 -module(gentcp_open).
 
--export([options/2, loopback/2, connect/5, listen/4, fdopen/3]).
+-export([options/2, loopback/2, connect/5, listen/4, fdopen/3, read/1]).
 
 -export_type([family/0, remote/0]).
 
@@ -24,7 +24,12 @@
 options([{inet_backend, _} | Opts], Address) ->
     options(Opts, Address);
 options(Opts, Address) ->
-    [{inet_backend, inet}, {tcp_module, module(Opts, Address)} | Opts].
+    [{inet_backend, inet}, {tcp_module, module(Opts, Address)} | without_module(Opts)].
+
+%% Of several modules the last one counts since OTP 29, before it the first.
+without_module([{tcp_module, _} | Opts]) -> without_module(Opts);
+without_module([Opt | Opts]) -> [Opt | without_module(Opts)];
+without_module(Tail) -> Tail.
 
 %% As inet:tcp_module/2: the first atom that names a family, else the last
 %% address, else what the node has for a default.
@@ -56,15 +61,28 @@ loopback(Family, #{addr := loopback} = Address) ->
 %% `gen_tcp', those that are refused, for which `{error, einval}' is returned.
 -spec connect(family(), module(), remote(), [term()], timeout()) ->
           {ok, gentcp_port:socket()} | {error, atom()}.
-connect(Family, Module, Remote, Opts, Timeout) ->
+connect(Family, Module, Remote, Opts0, Timeout) ->
+    {Opts, Faults} = faults(Opts0),
     case inet:connect_options(Opts, Module) of
-        {ok, #connect_opts{ifaddr = Address, port = Port, fd = Fd, opts = SockOpts}} ->
+        {ok, Record} ->
+            #{ifaddr := Address, port := Port, fd := Fd, opts := SockOpts} = Read = read(Record),
             Local = local(Family, Address, Port, is_map(Remote)),
-            Options = start_options(Fd) ++ gentcp_proto:options(SockOpts),
-            open(gentcp_credit:requested(SockOpts, active),
-                 {connect, Family, Remote, Local, Options, Timeout});
+            Options = start_options(Fd) ++ protocol(Family, Read)
+                          ++ gentcp_proto:options(SockOpts) ++ Faults,
+            open(gentcp_credit:requested(SockOpts, {active, infinity}),
+                 {connect, Family, Remote, Local, Options, Timeout}, Timeout);
         {error, Reason} ->
             exit(Reason)
+    end.
+
+%% inet knows all options but this one.
+faults(Opts) ->
+    IsFault = fun(Opt) -> is_tuple(Opt) andalso element(1, Opt) =:= gentcp_fault end,
+    try lists:partition(IsFault, Opts) of
+        {Faults, Others} -> {Others, gentcp_proto:options(Faults)}
+    catch
+        %% No list: inet's to refuse.
+        error:_ -> {Opts, []}
     end.
 
 %% connect binds only what it is told to bind.
@@ -81,14 +99,17 @@ local(Family, Address, Port, _) ->
 %% `{error, einval}'.
 -spec listen(family(), module(), inet:port_number(), [term()]) ->
           {ok, gentcp_port:socket()} | {error, atom()}.
-listen(Family, Module, Port0, Opts) ->
+listen(Family, Module, Port0, Opts0) ->
+    {Opts, Faults} = faults(Opts0),
     case inet:listen_options([{port, Port0} | Opts], Module) of
-        {ok, #listen_opts{ifaddr = Address, port = Port, backlog = Backlog, fd = Fd,
-                          opts = SockOpts}} ->
+        {ok, Record} ->
+            #{ifaddr := Address, port := Port, backlog := Backlog, fd := Fd,
+              opts := SockOpts} = Read = read(Record),
             Local = bound(Family, Address, Port, Fd),
             Options = [{backlog, backlog(Backlog)}
-                       | start_options(Fd) ++ gentcp_proto:options(SockOpts)],
-            open(gentcp_credit:requested(SockOpts, active), {listen, Family, Local, Options});
+                       | start_options(Fd) ++ protocol(Family, Read)
+                          ++ gentcp_proto:options(SockOpts) ++ Faults],
+            open(gentcp_credit:requested(SockOpts, {active, infinity}), {listen, Family, Local, Options}, infinity);
         {error, Reason} ->
             exit(Reason)
     end.
@@ -113,16 +134,23 @@ backlog(N) when is_integer(N) -> N.
 -spec fdopen(family(), non_neg_integer(), [term()]) ->
           {ok, gentcp_port:socket()} | {error, atom()}.
 fdopen(Family, Fd, Opts) when is_integer(Fd), Fd >= 0 ->
-    open(gentcp_credit:requested(Opts, passive),
-         {fdopen, Family, Fd, gentcp_proto:options(Opts)}).
+    open(gentcp_credit:requested(Opts, {passive, infinity}),
+         {fdopen, Family, Fd, gentcp_proto:options(Opts)}, infinity).
+
+%% The limit includes the start of a port program.
+open(Settings, Command, infinity) ->
+    open(Settings, Command, infinity, infinity);
+open(Settings, Command, Limit) ->
+    open(Settings, Command, Limit, erlang:monotonic_time(millisecond) + Limit).
 
 %% A router that has died under our hands took nothing with it; the next one
 %% serves as well.
-open(Activity, Command) ->
-    case gentcp_sup:router() of
+open(Settings, Command, Limit, Deadline) ->
+    case gentcp_sup:router(Deadline) of
         {ok, Router} ->
-            case gentcp_port:open(Router, Activity, Command) of
-                {error, noproc} -> open(Activity, Command);
+            Left = left(Limit, Deadline),
+            case gentcp_call:open(Router, Settings, within(Left, Command), Left) of
+                {error, noproc} -> open(Settings, Command, Left, Deadline);
                 %% Bad options of the user have had their exit by now. What
                 %% is bad in the defaults of the node is an error in stock.
                 {error, {bad_option, _}} -> {error, einval};
@@ -132,6 +160,12 @@ open(Activity, Command) ->
         Error ->
             Error
     end.
+
+left(infinity, infinity) -> infinity;
+left(Limit, Deadline) -> min(Limit, max(0, Deadline - erlang:monotonic_time(millisecond))).
+
+within(Limit, {connect, _, _, _, _, _} = Command) -> setelement(6, Command, Limit);
+within(_Limit, Command) -> Command.
 
 %% An address to bind, or an exit as `inet_tcp' gives it.
 address(local, {local, _} = Address, 0) ->
@@ -154,3 +188,22 @@ address(_Family, _Address, _Port) ->
 start_options(Fd) when is_integer(Fd), Fd >= 0 -> [{fd, Fd}];
 start_options([{netns, _}] = Options) -> Options;
 start_options(_) -> [].
+
+%% @doc What `inet:connect_options/2' and `inet:listen_options/2' have read. Their
+%% records are OTP's own (`kernel/src/inet_int.hrl'), and have grown within releases:
+%% the fields have been in this order ever since, a release that lacks the last ones
+%% has a shorter record, and what a newer one puts behind them is nothing of ours.
+-spec read(tuple()) -> #{atom() => term()}.
+read(Record) ->
+    [Name | Values] = tuple_to_list(Record),
+    maps:from_list(named(fields(Name), Values)).
+
+fields(connect_opts) -> [ifaddr, port, fd, opts, protocol];
+fields(listen_opts) -> [ifaddr, port, backlog, fd, opts, protocol].
+
+named([Field | Fields], [Value | Values]) -> [{Field, Value} | named(Fields, Values)];
+named(_, _) -> [].
+
+%% The protocol below the socket. Local sockets have but one.
+protocol(Family, #{protocol := mptcp}) when Family =/= local -> [{protocol, mptcp}];
+protocol(_Family, _) -> [].

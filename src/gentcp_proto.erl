@@ -5,17 +5,24 @@
 %% sends them, so what is sent often (`send', `recv') is put together by hand
 %% around its payload, which is not copied here. On the way back {@link
 %% decode/1} takes the payload of the fixed shapes of PROTOCOL.md section 5.1 as a
-%% sub-binary of the frame; all else goes through `binary_to_term/1'.
+%% sub-binary of the frame; all else goes through `binary_to_term/2', which is not to make atoms.
+%%
+%% A port program may be wrong, or in the hands of somebody else. What it writes
+%% can then be wrong too, but for the tags that the node gave it: those are signed.
 %% @private
 -module(gentcp_proto).
 
 %% To the port program.
--export([hello/1, cast/1, call/2, router_call/2, send/3, settled/3, options/1, fits/1]).
+-export([hello/1, cast/1, call/2, router_call/2, send/3, settled/3, told/2, count/1, waiting/2, tag/1,
+         options/1, fits/1]).
 
 %% From the port program.
 -export([decode/1, caller/1, packet/2, packets/1, line/3]).
 
--export_type([id/0, tag/0, message/0, command/0, ahead/0, packets/0, lines/0, place/0]).
+%% Both.
+-export([secret/0]).
+
+-export_type([id/0, tag/0, caller/0, message/0, command/0, ahead/0, packets/0, lines/0, place/0]).
 
 -define(VERSION, 1).
 
@@ -40,9 +47,16 @@
 -type id() :: pos_integer().
 %% The wire's name of a socket. Never used twice by one port program.
 
--type tag() :: binary() | integer() | atom().
-%% What a reply brings back: the packed reference of a caller (see {@link
-%% caller/1}), or an integer or atom of the router itself.
+-type tag() :: binary() | integer() | atom() | {withdrawn, reference()}.
+%% What a reply brings back: who waits for it, packed and signed (see {@link
+%% tag/1}), or something of the router itself.
+
+-type caller() :: reference()
+                | {reference(), Receiver :: pid(), id()}
+                | {reference(), id(), gentcp_credit:arming()}.
+%% Who waits for a reply: an alias. Of a `recv' also the process and the socket, because the data of
+%% a receiver that died must find its way back; of a `setopts' that names `active' also the socket
+%% and what becomes of it.
 
 -type command() :: tuple() | atom().
 %% A command as PROTOCOL.md section 3 writes it. `{send, Id, Size, IoData}' and
@@ -80,6 +94,7 @@ hello(Window) ->
         ahead => ?AHEAD,
         lines => true,
         otp => list_to_integer(erlang:system_info(otp_release)),
+        erts => list_to_binary(erlang:system_info(version)),
         os_pid => list_to_integer(os:getpid())
     }}).
 
@@ -103,29 +118,71 @@ send(Id, Size, Data) ->
 %% @doc A command that is answered to the process that holds `Ref', an alias
 %% of the caller.
 -spec call(reference(), command()) -> iodata().
-call(Ref, {recv, Id, Length, Timeout})
+call(Ref, {recv, Id, Length, Timeout, Told} = Command)
   when Id < ?INTEGER_LIMIT, Length < ?INTEGER_LIMIT ->
-    %% The data of a receiver that died must find its way back, so this tag
-    %% tells who waits, and for which socket.
-    Tag = term_to_binary({Ref, self(), Id}),
+    Tag = tag(waiting(Ref, Command)),
     TimeoutExt = timeout_ext(Timeout),
     <<?MAGIC, ?SMALL_TUPLE_EXT, 3, ?SMALL_ATOM_UTF8_EXT, 4, "call",
       ?BINARY_EXT, (byte_size(Tag)):32, Tag/binary,
-      ?SMALL_TUPLE_EXT, 4, ?SMALL_ATOM_UTF8_EXT, 4, "recv",
-      ?INTEGER_EXT, Id:32, ?INTEGER_EXT, Length:32, TimeoutExt/binary>>;
-call(Ref, {recv, Id, _, _} = Command) ->
-    term_to_binary({call, term_to_binary({Ref, self(), Id}), Command});
-call(Ref, {settle, Id, _, _, {recv, Id, _, _}} = Command) ->
-    term_to_binary({call, term_to_binary({Ref, self(), Id}), Command});
+      ?SMALL_TUPLE_EXT, 5, ?SMALL_ATOM_UTF8_EXT, 4, "recv",
+      ?INTEGER_EXT, Id:32, ?INTEGER_EXT, Length:32, TimeoutExt/binary, ?INTEGER_EXT, Told:32>>;
 call(Ref, {send, Id, Size, Data}) ->
     [called(Ref), send_header(Id, Size) | Data];
 call(Ref, {send_part, Id, Key, Total, Size, Data}) ->
     [called(Ref), send_part(Id, Key, Total, Size) | Data];
 call(Ref, Command) ->
-    term_to_binary({call, term_to_binary(Ref), Command}).
+    term_to_binary({call, tag(waiting(Ref, Command)), Command}).
+
+%% @doc Who waits for the answer to a command that the calling process has called with an alias.
+-spec waiting(reference(), command()) -> caller().
+waiting(Ref, {settle, Id, _Loan, _Count, Command}) when element(2, Command) =:= Id ->
+    waiting(Ref, Command);
+waiting(Ref, Command) when element(1, Command) =:= recv ->
+    {Ref, self(), element(2, Command)};
+waiting(Ref, Command) when element(1, Command) =:= setopts ->
+    case gentcp_credit:arming(element(3, Command)) of
+        none -> Ref;
+        Arming -> {Ref, element(2, Command), Arming}
+    end;
+waiting(Ref, _Command) ->
+    Ref.
+
+%% @doc The tag of a call.
+-spec tag(caller()) -> binary().
+tag(Caller) ->
+    Packed = term_to_binary(Caller),
+    <<(signature(Packed))/binary, Packed/binary>>.
+
+%% Eight octets that nobody can make who does not know the secret.
+signature(Packed) ->
+    <<Signature:8/binary, _/binary>> = erlang:md5([secret(), Packed]),
+    Signature.
+
+%% @doc What tags are signed with. It is made when it is asked for the first time, and never
+%% leaves the node.
+-spec secret() -> binary().
+secret() ->
+    case persistent_term:get({?MODULE, secret}, none) of
+        none ->
+            Secret = random(),
+            persistent_term:put({?MODULE, secret}, Secret),
+            Secret;
+        Secret ->
+            Secret
+    end.
+
+random() ->
+    case file:open("/dev/urandom", [read, raw, binary]) of
+        {ok, Fd} ->
+            {ok, Random} = file:read(Fd, 16),
+            _ = file:close(Fd),
+            Random;
+        {error, _} ->
+            erlang:md5(term_to_binary({make_ref(), self(), erlang:timestamp(), rand:bytes(64)}))
+    end.
 
 %% @doc A command that is answered to the router.
--spec router_call(integer() | atom(), command()) -> iodata().
+-spec router_call(integer() | atom() | {withdrawn, reference()}, command()) -> iodata().
 router_call(Tag, Command) ->
     term_to_binary({call, Tag, Command}).
 
@@ -136,6 +193,16 @@ settled(bare, Id, none) -> {settle, Id, 0, 0};
 settled(bare, _Id, Command) -> Command;
 settled({settle, Loan, Count}, Id, none) -> {settle, Id, Loan, Count};
 settled({settle, Loan, Count}, Id, Command) -> {settle, Id, Loan, Count, Command}.
+
+%% @doc A command with how many answers of `recv' the node has told by now.
+-spec told(command(), non_neg_integer()) -> command().
+told({recv, Id, Length, Timeout}, Told) -> {recv, Id, Length, Timeout, count(Told)};
+told({setopts, Id, Options}, Told) -> {setopts, Id, Options, count(Told)};
+told(Command, _Told) -> Command.
+
+%% @doc A count as the wire has it.
+-spec count(non_neg_integer()) -> 0..16#FFFF.
+count(Count) -> Count band 16#FFFF.
 
 %% @doc Whether a command is short enough for a frame. Payloads of any length go
 %% in parts; what else is that long has never been meant.
@@ -152,8 +219,16 @@ options(Opts) ->
     [case Opt of
          {netns, Name} -> {netns, filename_to_binary(Name)};
          {raw, {Protocol, Option, Value}} -> {raw, Protocol, Option, Value};
+         {gentcp_fault, Faults} -> {gentcp_fault, without_profiles(Faults)};
          _ -> Opt
      end || Opt <- Opts].
+
+%% What cannot be expanded is left for the other side to refuse.
+without_profiles(Faults) ->
+    case gentcp_profile:expand(Faults) of
+        {ok, Expanded} -> Expanded;
+        {error, _} -> Faults
+    end.
 
 %% As inet does with the names in options: what cannot be converted is left for
 %% the other side to refuse.
@@ -168,7 +243,7 @@ filename_to_binary(Name) ->
     Name.
 
 called(Ref) ->
-    Tag = term_to_binary(Ref),
+    Tag = tag(Ref),
     <<?MAGIC, ?SMALL_TUPLE_EXT, 3, ?SMALL_ATOM_UTF8_EXT, 4, "call",
       ?BINARY_EXT, (byte_size(Tag)):32, Tag/binary>>.
 
@@ -197,7 +272,8 @@ ext(Term) ->
 %%
 
 %% @doc The messages of a frame, in order. Binaries in them may be parts of
-%% the frame: who keeps one for long copies it.
+%% the frame: who keeps one for long copies it. Raises an error for a frame that is not well formed, or
+%% has an atom that this node does not know (see {@link gentcp_atoms}).
 -spec decode(binary()) -> [message()].
 decode(<<?MAGIC, ?LIST_EXT, Count:32, Messages/binary>>) ->
     messages(Count, Messages).
@@ -235,7 +311,7 @@ messages(1, <<?SMALL_TUPLE_EXT, 4, ?SMALL_ATOM_UTF8_EXT, 5, "ahead", ?INTEGER_EX
               ?INTEGER_EXT, Loan:32, Packets/binary>>) ->
     [{ahead, Id, Loan, lent(Packets)}];
 messages(N, Rest) ->
-    [undecoded(Message) || Message <- binary_to_term(<<?MAGIC, ?LIST_EXT, N:32, Rest/binary>>)].
+    [undecoded(Message) || Message <- binary_to_term(<<?MAGIC, ?LIST_EXT, N:32, Rest/binary>>, [safe])].
 
 %% What is sent ahead has one form, also behind messages of any shape.
 undecoded({ahead, Id, Loan, Packets}) when is_list(Packets) ->
@@ -274,11 +350,13 @@ place({Item, Headers, Rest}, Octets) ->
     {Item, ((byte_size(Octets) - byte_size(Rest)) bsl 1) bor Headers}.
 
 %% @doc The http packet at the front of some octets, whether headers are due behind it, and
-%% the octets behind it.
+%% the octets behind it. What is no packet is all taken for one that is wrong.
 -spec line(http | http_bin | httph | httph_bin, 0 | 1, binary()) -> {term(), 0 | 1, binary()}.
 line(Mode, Headers, Octets) ->
-    {ok, Item, Rest} = erlang:decode_packet(due(Mode, Headers), Octets, []),
-    {Item, headers(Item, Headers), Rest}.
+    case erlang:decode_packet(due(Mode, Headers), Octets, []) of
+        {ok, Item, Rest} -> {Item, headers(Item, Headers), Rest};
+        _ -> {{http_error, Octets}, Headers, <<>>}
+    end.
 
 due(http_bin, 1) -> httph_bin;
 due(http, 1) -> httph;
@@ -300,8 +378,12 @@ packets(Count, Packets, Place) ->
     {Packet, Next} = packet(Packets, Place),
     [Packet | packets(Count - 1, Packets, Next)].
 
-%% @doc Who is waiting for the reply with a packed tag: an alias, and for a
-%% `recv' also the process and the socket.
--spec caller(binary()) -> reference() | {reference(), pid(), id()}.
-caller(Tag) ->
-    binary_to_term(Tag).
+%% @doc Who waits for the reply with a tag, if it is one that this node has made.
+-spec caller(tag()) -> caller() | forged.
+caller(<<Signature:8/binary, Packed/binary>>) ->
+    case signature(Packed) of
+        Signature -> binary_to_term(Packed);
+        _ -> forged
+    end;
+caller(_) ->
+    forged.

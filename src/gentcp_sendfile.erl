@@ -12,31 +12,31 @@
 
 -define(CHUNK_SIZE, 256 * 1024).
 
--type call() :: fun((gentcp_proto:command()) -> ok | {ok, term()} | {error, term()}).
+-type program() :: {port(), Router :: pid()}.
 
 %% @doc `Length' 0 is up to the end of the file. Files with a layer above the
 %% descriptor are `{error, enotsup}', for `file:sendfile/5' to read and send as
 %% it does on a stock socket.
--spec send(call(), gentcp_proto:id(), file:fd(), non_neg_integer(), non_neg_integer()) ->
+-spec send(program(), gentcp_proto:id(), file:fd(), non_neg_integer(), non_neg_integer()) ->
           {ok, non_neg_integer()} | {error, atom()}.
-send(Call, Id, #file_descriptor{module = raw_file_io_list, data = Fd}, Offset, Length) ->
-    send(Call, Id, Fd, Offset, Length);
-send(Call, Id, #file_descriptor{module = prim_file} = Fd, Offset, Length) ->
+send(Program, Id, #file_descriptor{module = raw_file_io_list, data = Fd}, Offset, Length) ->
+    send(Program, Id, Fd, Offset, Length);
+send(Program, Id, #file_descriptor{module = prim_file} = Fd, Offset, Length) ->
     %% One that this node may not read is not read by the port program either.
     case file:pread(Fd, Offset, 1) of
         {error, Reason} -> {error, Reason};
-        _ -> send_by_name(Call, Id, Fd, Offset, Length)
+        _ -> send_by_name(Program, Id, Fd, Offset, Length)
     end;
-send(_Call, _Id, _Fd, _Offset, _Length) ->
+send(_Program, _Id, _Fd, _Offset, _Length) ->
     {error, enotsup}.
 
-send_by_name(Call, Id, Fd, Offset, Length) ->
+send_by_name(Program, Id, Fd, Offset, Length) ->
     try path(prim_file:get_handle(Fd)) of
         Path ->
-            case Call({sendfile, Id, Path, Offset, Length}) of
+            case call(Program, {sendfile, Id, Path, Offset, Length}) of
                 {error, Reason} when Reason =:= enoent; Reason =:= eacces;
                                      Reason =:= eperm; Reason =:= enotdir ->
-                    send_chunks(Call, Id, Fd, Offset, Length, 0);
+                    send_chunks(Program, Id, Fd, Offset, Length, 0);
                 Result ->
                     Result
             end
@@ -47,7 +47,7 @@ send_by_name(Call, Id, Fd, Offset, Length) ->
 path(<<Number:32/native-signed>>) ->
     unicode:characters_to_binary(["/proc/", os:getpid(), "/fd/", integer_to_list(Number)]).
 
-send_chunks(Call, Id, Fd, Offset, Length, Sent) ->
+send_chunks(Program, Id, Fd, Offset, Length, Sent) ->
     Size = case Length of
                0 -> ?CHUNK_SIZE;
                _ -> min(?CHUNK_SIZE, Length - Sent)
@@ -59,10 +59,13 @@ send_chunks(Call, Id, Fd, Offset, Length, Sent) ->
             {ok, Sent};
         {ok, Data} ->
             Chunk = iolist_to_binary(Data),
-            case Call({sendfile_part, Id, Chunk}) of
-                ok -> send_chunks(Call, Id, Fd, Offset, Length, Sent + byte_size(Chunk));
+            case call(Program, {sendfile_part, Id, Chunk}) of
+                ok -> send_chunks(Program, Id, Fd, Offset, Length, Sent + byte_size(Chunk));
                 Error -> Error
             end;
         Error ->
             Error
     end.
+
+call({Port, Router}, Command) ->
+    gentcp_call:call(Port, Router, Command, infinity).

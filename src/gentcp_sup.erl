@@ -1,4 +1,4 @@
-%% @doc Supervises the routers, one for each port program, and picks one for a
+%% @doc Supervises the shards, one for each port program, and picks one for a
 %% new socket.
 %% @private
 -module(gentcp_sup).
@@ -8,18 +8,16 @@
 -export([start_link/0, init/1]).
 
 %% Picking.
--export([router/0, routers/0, replace/1]).
+-export([router/0, router/1, routers/0]).
 
-%% The names of the routers and a counter to take them in turn. They stay the
-%% same when a router is started again.
--define(ROUTERS, gentcp_routers).
-
-%% How often a caller looks for a router that is being started again. Each
-%% look waits for the supervisor, so this bounds starts, not time.
--define(LOOKS, 100).
+%% The names of the shards and of their routers, and a counter to take them in turn.
+-define(SHARDS, gentcp_shards).
 
 %% How long the application controller may take to answer, in milliseconds.
 -define(PATIENCE, 2000).
+
+%% The longest time that can be waited for in one go.
+-define(LONGEST, 16#FFFFFFFF).
 
 -spec start_link() -> {ok, pid()} | {error, term()}.
 start_link() ->
@@ -33,91 +31,86 @@ start_link() ->
 init([]) ->
     Shards = application:get_env(gentcp, shards, 1),
     true = is_integer(Shards) andalso Shards > 0 orelse exit({bad_env, {shards, Shards}}),
-    Names = [router_name(Shard) || Shard <- lists:seq(1, Shards)],
-    persistent_term:put(?ROUTERS, {list_to_tuple(Names), atomics:new(1, [])}),
+    Names = [{name("gentcp_shard_", N), name("gentcp_port_", N)} || N <- lists:seq(1, Shards)],
+    persistent_term:put(?SHARDS, {list_to_tuple(Names), atomics:new(1, [])}),
+    ok = gentcp_fault_server:make_table(),
     %% That a port program dies, or cannot be started again for now, is nothing
-    %% that the node should suffer for. So the router ends in good order, for
-    %% which no restart is counted, and is started again by replace/1 or by the
-    %% next who needs it. The limit is for what no router should do.
-    Flags = #{strategy => one_for_one, intensity => 100, period => 10},
-    {ok, {Flags, [#{id => Name, start => {gentcp_port, start_link, [Name]},
-                    restart => transient} || Name <- Names]}}.
+    %% that the node should suffer for: its shard goes on. The limit is for what no
+    %% shard should do.
+    Flags = #{strategy => one_for_one, intensity => 10, period => 10},
+    Faults = #{id => gentcp_fault_server, start => {gentcp_fault_server, start_link, []}},
+    {ok, {Flags, [Faults | [#{id => Shard, start => {gentcp_shard, start_link, [Shard, Router]},
+                              shutdown => gentcp_shard:stop_limit()} || {Shard, Router} <- Names]]}}.
 
-router_name(Shard) ->
-    list_to_atom("gentcp_port_" ++ integer_to_list(Shard)).
+name(Prefix, N) ->
+    list_to_atom(Prefix ++ integer_to_list(N)).
 
-%% @doc The router for the next socket. Starts the application if need be, and
-%% waits for a router that is being started again.
+%% @equiv router(infinity)
 -spec router() -> {ok, pid()} | {error, atom()}.
 router() ->
-    router(?LOOKS).
+    router(infinity).
 
-router(0) ->
-    {error, system_limit};
-router(Looks) ->
-    Name = next(),
-    case whereis(Name) of
-        undefined -> start(Name, Looks);
-        Pid -> {ok, Pid}
+%% @doc The router for the next socket. Starts the application if need be, unless somebody has
+%% stopped it, and waits for a router that is being started up to a moment of
+%% `erlang:monotonic_time(millisecond)'.
+-spec router(integer() | infinity) -> {ok, pid()} | {error, atom()}.
+router(Deadline) ->
+    case next() of
+        none ->
+            start(Deadline);
+        {Shard, Name} ->
+            case whereis(Name) of
+                undefined -> wait(Shard, Deadline);
+                Pid -> {ok, Pid}
+            end
     end.
 
 next() ->
-    case persistent_term:get(?ROUTERS, undefined) of
-        undefined -> undefined;
-        {{Name}, _} -> Name;
+    case persistent_term:get(?SHARDS, undefined) of
+        undefined -> none;
+        {{Names}, _} -> Names;
         {Names, Turn} -> element(1 + atomics:add_get(Turn, 1, 1) rem tuple_size(Names), Names)
     end.
 
-%% @doc Has the calling router started again when it has ended.
--spec replace(atom()) -> ok.
-replace(Name) ->
-    Router = self(),
-    _ = spawn(fun() ->
-        Ref = erlang:monitor(process, Router),
-        receive {'DOWN', Ref, process, _, _} -> ok end,
-        try supervisor:restart_child(?MODULE, Name) of
-            %% If it cannot be started, or the supervisor knows nothing of its
-            %% end yet: the next who needs it tries again.
-            _ -> ok
-        catch
-            exit:_ -> ok
-        end
-    end),
-    ok.
+wait(Shard, Deadline) ->
+    case gentcp_shard:router(Shard, left(Deadline)) of
+        {error, closed} ->
+            case whereis(?MODULE) of
+                undefined -> start(Deadline);
+                _Stops -> {error, closed}
+            end;
+        Result ->
+            Result
+    end.
+
+left(infinity) -> infinity;
+left(Deadline) -> min(?LONGEST, max(0, Deadline - erlang:monotonic_time(millisecond))).
 
 %% @doc The routers that run.
 -spec routers() -> [pid()].
 routers() ->
-    {Names, _} = persistent_term:get(?ROUTERS, {{}, none}),
-    [Pid || Name <- tuple_to_list(Names), Pid <- [whereis(Name)], is_pid(Pid)].
+    {Names, _} = persistent_term:get(?SHARDS, {{}, none}),
+    [Pid || {_Shard, Name} <- tuple_to_list(Names), Pid <- [whereis(Name)], is_pid(Pid)].
 
-start(Name, Looks) ->
-    case whereis(?MODULE) of
-        undefined ->
-            case is_node_stopping() orelse application:ensure_all_started(gentcp) of
-                true -> {error, closed};
-                {ok, _} -> router(Looks - 1);
-                {error, {_Application, Reason}} -> {error, posix(Reason)}
-            end;
-        Supervisor ->
-            try supervisor:restart_child(Supervisor, Name) of
-                {error, {port_program, _, _} = Reason} -> {error, posix(Reason)};
-                _ -> router(Looks - 1)
-            catch
-                exit:_ -> router(Looks - 1)
+start(Deadline) ->
+    case gentcp_app:is_stopped() orelse is_node_stopping(left(Deadline)) of
+        true ->
+            {error, closed};
+        timeout ->
+            {error, timeout};
+        false ->
+            case application:ensure_all_started(gentcp) of
+                {ok, _} -> router(Deadline);
+                {error, _} -> {error, eproto}
             end
     end.
 
 %% A node that stops starts no applications, and who asks it to waits for ever:
 %% an application that says goodbye over a new socket would keep the node up.
-is_node_stopping() ->
-    try application:which_applications(?PATIENCE) of
+is_node_stopping(Left) ->
+    try application:which_applications(min(Left, ?PATIENCE)) of
         _ -> false
     catch
+        exit:_ when Left < ?PATIENCE -> timeout;
         exit:_ -> true
     end.
-
-%% Why the application did not start, as an opening call can tell it.
-posix({{shutdown, {failed_to_start_child, _, Reason}}, _}) -> posix(Reason);
-posix({port_program, _Path, Reason}) when is_atom(Reason) -> Reason;
-posix(_) -> eproto.
