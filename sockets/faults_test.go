@@ -26,7 +26,7 @@ func newFaultyWorld(t testing.TB) *faultyWorld {
 	c := &manualClock{now: time.Now()}
 	w := &faultyWorld{newWorld(t, Config{Clock: c.Now}), c}
 	t.Cleanup(func() {
-		if t.Failed() {
+		if t.Failed() || w.over {
 			return
 		}
 		w.do(func() {
@@ -661,5 +661,25 @@ func TestWhatArrivesDuringASendIsTold(t *testing.T) {
 		})
 		w.expect(s, "packet ab")
 		require.Equal(t, "x", read(t, peer, 1))
+	})
+}
+
+// What faults hold is delivered in their time at the end of a Stack in good order, too, and given up if it does not move.
+func TestDrainDeliversWhatIsHeld(t *testing.T) {
+	overFaultyFamilies(t, func(t *testing.T, w *faultyWorld, f Family) {
+		s, peer := w.withPeer(f, passive)
+		stuck, stuckPeer := w.withPeer(f, passive, w.faults(out(fault.Blackhole{})))
+		require.NoError(t, w.set(s, w.faults(out(fault.Bandwidth{PerSecond: 10}))))
+		require.NoError(t, w.send(s, "a"))
+		require.NoError(t, w.send(stuck, "b"))
+		w.do(func() {
+			require.Equal(t, 2, w.st.Unsent())
+			w.st.Drain(time.Minute)
+		})
+		w.pass(100 * time.Millisecond)
+		require.Equal(t, "a", readEnd(t, peer))
+		w.do(func() { silence(t, stuckPeer) })
+		w.pass(time.Minute)
+		w.hasRun()
 	})
 }
