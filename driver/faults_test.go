@@ -262,3 +262,33 @@ func TestKinThatOpens(t *testing.T) {
 	p.open("{listen, inet, {loopback, 0}, []}")
 	assert.Regexp(t, `^\{error,\{bad_option,`, p.call("{listen, inet, {loopback, 0}, [{gentcp_kin, me}]}"))
 }
+
+// Each send that waits behind a delayed one is answered once, however the socket ends.
+func TestSocketsThatEndWithDelayedSends(t *testing.T) {
+	for name, end := range map[string]string{"cast": "{close, %d}", "called": "{call, close, {close, %d}}", "by the peer": "{close, %d}"} {
+		t.Run(name, func(t *testing.T) {
+			p := greeted(t)
+			_, c, s := p.pair("[binary, {active, false}]", "[binary, {active, true}]")
+			require.Equal(t, "ok", p.call("{fault_rule, 1, {socket, %d}, [{once, [{send, {delay, 3600000}}]}]}", c))
+			for tag := range 4 {
+				p.send("{call, %d, {send, %d, <<\"%d\">>}}", tag, c, tag)
+			}
+			gone := fmt.Sprintf("{gone,%d,normal}", c)
+			if name == "by the peer" {
+				p.send(end, s)
+			} else {
+				p.send(end, c)
+			}
+			answers := map[string]int{}
+			for _, m := range append(p.until(gone), p.alive()...) {
+				answers[m[:9]]++
+			}
+			for tag := range 4 {
+				assert.Equal(t, 1, answers[fmt.Sprintf("{reply,%d,", tag)], "send %d", tag)
+			}
+			if name != "by the peer" {
+				assert.Regexp(t, `^\{(error,closed|ok,<<"[^0]*">>)\}$`, p.call("{recv, %d, 0, infinity}", s), "what was answered with closed is not sent")
+			}
+		})
+	}
+}

@@ -15,10 +15,10 @@ type dial struct {
 
 // Connect opens a connection. from, if not nil, is bound first. A negative timeout (in
 // milliseconds) waits as long as the operating system does. It returns the socket
-// that connects, for CancelConnect, or nil if it could not be opened; done may have been answered already. Errors are
-// of type *OpError.
+// that connects, for CancelConnect, or nil if it could not be opened; done may have been answered
+// already. Errors are of type *OpError.
 func (st *Stack) Connect(f Family, to Addr, from *Addr, start Start, timeout int64, done Opened) *Socket {
-	done = &connectOp{done: done, f: f, to: to}
+	done = &openOp{done: done, op: "connect", f: f, addr: &to}
 	s, err := st.open(f, start)
 	if err != nil {
 		done.Opened(nil, err)
@@ -92,15 +92,16 @@ func (s *Socket) finishConnect() {
 	s.connectDone(err)
 }
 
-// connectOp is the completion of a Connect: it says more of its errors.
-type connectOp struct {
+// openOp is the completion of a call that opens a socket: it says more of its errors.
+type openOp struct {
 	done Opened
+	op   string
 	f    Family
-	to   Addr
+	addr *Addr
 }
 
-func (c *connectOp) Opened(s *Socket, err error) {
-	c.done.Opened(s, opFailed("connect", c.f, &c.to, err))
+func (o *openOp) Opened(s *Socket, err error) {
+	o.done.Opened(s, opFailed(o.op, o.f, o.addr, err))
 }
 
 // connectDone answers the caller of Connect.

@@ -48,7 +48,7 @@ func (st *Stack) Abort() {
 func (st *Stack) Unsent() int {
 	n := 0
 	for _, s := range st.all() {
-		if !s.out.empty() || len(s.out.corked) > 0 || len(s.out.parts) > 0 {
+		if !s.out.empty() || len(s.out.corked) > 0 || len(s.out.parts) > 0 || s.faultsHold() > 0 {
 			n++
 		}
 	}
@@ -68,9 +68,9 @@ func (st *Stack) all() []*Socket {
 
 // drainWithin resets the connection if nothing of its output moves for patience.
 func (s *Socket) drainWithin(patience time.Duration) {
-	before := s.out.octets
+	before := s.unsent()
 	s.after(&s.out.patience, patience, func() {
-		if s.out.octets == before {
+		if s.unsent() == before {
 			s.st.cfg.Log.Warn("a peer has not taken what was sent", "socket", s.id, "octets", before)
 			s.reset()
 			return
@@ -78,6 +78,9 @@ func (s *Socket) drainWithin(patience time.Duration) {
 		s.drainWithin(patience)
 	})
 }
+
+// unsent is the octets that are queued, and those that faults hold.
+func (s *Socket) unsent() int { return s.out.octets + s.faultsHold() }
 
 // hasDrained: a socket that Drain has waited for has closed its descriptor.
 func (s *Socket) hasDrained() {

@@ -221,6 +221,14 @@ func (s *Socket) CallFault(name fault.CallName) fault.Outcome {
 	return s.faults.line.Call(s.st.FaultInstant(), name, int64(octets))
 }
 
+// faultsHold is how many octets of output faults hold.
+func (s *Socket) faultsHold() int {
+	if s.faults == nil || s.faults.line == nil || s.faults.line.Out == nil {
+		return 0
+	}
+	return s.faults.line.Out.Held()
+}
+
 // NewFaults makes the faults of a socket, the value of its option gentcp_fault.
 func (st *Stack) NewFaults(faults []fault.Fault, term any) *fault.Own {
 	return fault.NewOwn(st.FaultInstant(), faults, term)

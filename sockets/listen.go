@@ -58,6 +58,7 @@ func (st *Stack) Listen(f Family, addr *Addr, start Start) (l *Socket, err error
 // ListenCall is Listen for a caller that waits: it may be told to by faults. It returns the socket that is being opened,
 // for CancelConnect, or nil if it could not be opened; done may have been answered already.
 func (st *Stack) ListenCall(f Family, addr *Addr, start Start, done Opened) *Socket {
+	done = &openOp{done: done, op: "listen", f: f, addr: addr}
 	s, err := st.open(f, start)
 	if err != nil {
 		done.Opened(nil, err)
