@@ -1,5 +1,6 @@
 # Everything that one does with this repository. `make demo` shows it at work,
-# `make test` checks it; both install what they lack (scripts/install-tools).
+# `make test` checks it on the Erlang at hand, `make test-all` on others and from
+# Elixir too; they install what they lack (scripts/install-tools).
 
 GO ?= go
 REBAR3 ?= rebar3
@@ -13,23 +14,24 @@ MODULES = . bench/runner
 in_each_module = @for module in $(MODULES); do (cd $$module && $(1)) || exit 1; done
 
 .NOTPARALLEL:
-.PHONY: build port install-tools demo shell test format vet lint cross-build \
-        go-test xref dialyzer docs ct ct-27 conformance \
-        conformance-27 fuzz bench bench-quick clean
+.PHONY: build port dist dist-test install-tools demo shell test test-all format vet lint \
+        cross-build go-test xref dialyzer docs ct ct-27 ct-29 conformance conformance-27 \
+        conformance-29 elixir fuzz bench bench-quick clean
 
 build: install-tools
 	@echo "building the port program and the application"
 	@QUIET=1 $(REBAR3) compile
 
-# Called by rebar3 too, before it compiles the application. Without cgo the
-# program is one static file, and runs on any Linux of its architecture.
+# Called by rebar3 too, before it compiles the application.
 port:
-	@command -v $(GO) >/dev/null || { \
-	    echo "gentcp's port program is written in Go, and there is no '$(GO)' on the PATH:" >&2; \
-	    echo "install the release that go.mod names (https://go.dev/doc/install)" >&2; \
-	    exit 1; }
-	@mkdir -p priv
-	@CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -o priv/gentcp_port ./cmd/gentcp_port
+	@GO=$(GO) scripts/port
+
+# The port program for all systems, for whoever has no Go.
+dist:
+	@GO=$(GO) scripts/dist
+
+dist-test:
+	@scripts/dist-test
 
 install-tools:
 	@scripts/install-tools
@@ -46,8 +48,15 @@ shell: build
 	    -eval 'io:format("  gen_tcp:send(C, <<\"hello\">>), flush(), gentcp:i().~n").'
 
 # All the steps below, one after the other, and a count of what passed.
+CHECKS = format vet lint cross-build go-test xref dialyzer docs ct conformance
 test:
-	@scripts/test format vet lint cross-build go-test xref dialyzer docs ct conformance
+	@scripts/test $(CHECKS)
+
+# Those, and what takes another Erlang/OTP than the one at hand, or Elixir. The
+# releases run side by side. Needs root.
+test-all:
+	@scripts/install-tools all
+	@scripts/test $(CHECKS) elixir dist-test ct-27+ct-29 conformance-27+conformance-29
 
 format:
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { \
@@ -79,17 +88,22 @@ docs: port
 ct: port
 	@scripts/ct
 
-# The same on the OTP 27 of Debian 13. Needs root.
-ct-27: port
-	@scripts/on-otp-27 scripts/ct-bare
+# The same on the OTP of another Debian. Needs root.
+ct-27 ct-29: ct-%: port
+	@scripts/on-otp $* scripts/with-private-network scripts/ct-bare
 
 # OTP's own suites for gen_tcp on the stock driver and on gentcp, in one table.
 conformance: port
 	@conformance/run
 
-# The same on the OTP 27 of Debian 13. Needs root.
-conformance-27: port
-	@scripts/on-otp-27 conformance/run
+# The same on the OTP of another Debian. Needs root.
+conformance-27 conformance-29: conformance-%: port
+	@scripts/on-otp $* conformance/run
+
+# The application from Elixir.
+elixir: port
+	@QUIET=1 $(REBAR3) compile
+	@scripts/elixir-test
 
 # Every fuzz target for $(FUZZTIME); a failing input is left in testdata/fuzz.
 fuzz:

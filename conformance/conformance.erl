@@ -5,32 +5,39 @@
 %% ask for the `socket' backend have nothing to do with the driver: left out.
 -module(conformance).
 
--export([main/1, table/1]).
+-export([main/1, differing/1, table/1]).
 
--define(SUITES, [gen_tcp_api_SUITE, gen_tcp_echo_SUITE]).
+-define(SUITES, [gen_tcp_api_SUITE, gen_tcp_echo_SUITE, gen_tcp_misc_SUITE,
+                 inet_SUITE, inet_sockopt_SUITE, sendfile_SUITE]).
 -define(OTHER_BACKENDS, [inet_backend_socket]).
+%% Long suites, whose cases for the inet backend by default are those for the inet backend by
+%% name.
+-define(BY_DEFAULT_ONLY, [gen_tcp_misc_SUITE, inet_sockopt_SUITE]).
 
-%% -run conformance main stock|gentcp Dir
+%% -run conformance main stock|gentcp Dir [Cases]
 -spec main([string()]) -> no_return().
-main([DriverName, Dir]) ->
+main([DriverName, Dir | Cases]) ->
     Driver = list_to_atom(DriverName),
     ok = use(Driver),
     ok = check(Driver),
     lists:foreach(
-      fun({Suite, Group, What}) ->
-              Log = filename:join([Dir, Suite, Group]),
+      fun({Suite, Name, What}) ->
+              Log = filename:join([Dir, Suite, Name]),
               ok = filelib:ensure_path(Log),
               Hook = {conformance_hook,
                       {filename:join(Dir, "outcomes"), Suite}},
               case ct:run_test([{suite, Suite}, {dir, suite_dir(Suite)},
                                 {auto_compile, false}, {logdir, Log},
                                 {ct_hooks, [Hook]} | What]) of
-                  {error, Reason} -> exit({ct, Suite, Group, Reason});
+                  {error, Reason} -> exit({ct, Suite, Name, Reason});
                   _Counts -> ok
               end,
               ok = check(Driver)
-      end, [Run || Suite <- ?SUITES, Run <- runs(Suite)]),
-    halt(0).
+      end, case Cases of
+               [] -> [Run || Suite <- ?SUITES, Run <- runs(Suite)];
+               [File] -> again(File)
+           end),
+    halt(0, [{flush, false}]).
 
 use(stock) -> ok;
 use(gentcp) -> gentcp:install().
@@ -53,18 +60,44 @@ suite_dir(Suite) ->
 
 runs(Suite) ->
     All = Suite:all(),
-    Groups = [G || {group, G} <- All, not lists:member(G, ?OTHER_BACKENDS)],
+    LeftOut = ?OTHER_BACKENDS
+        ++ [inet_backend_inet || lists:member(Suite, ?BY_DEFAULT_ONLY)],
+    Groups = [G || {group, G} <- All, not lists:member(G, LeftOut)],
     Cases = [C || C <- All, is_atom(C)],
     [{Suite, G, [{group, [G]}]} || G <- Groups] ++
         [{Suite, all, [{testcase, Cases}]} || Cases =/= []].
 
-%% -run conformance table Dir Release Explained stock [gentcp]
--spec table([string()]) -> no_return().
-table([Dir, Release, ExplainedFile | Drivers]) ->
+%% The cases of a file, one by one.
+again(File) ->
+    {ok, Cases} = file:consult(File),
+    [{Suite, lists:concat(["again_", Case]),
+      [{group, [Groups]} || Groups =/= []] ++ [{testcase, [Case]}]}
+     || {Suite, Groups, Case} <- Cases].
+
+%% -run conformance differing Dir Explained Cases: puts the cases that nothing
+%% explains into a file. What differs by chance does not differ again.
+-spec differing([string()]) -> no_return().
+differing([Dir, ExplainedFile, Cases]) ->
+    {Rows, _} = compared(Dir, ExplainedFile, ["stock", "gentcp"], []),
+    ok = file:write_file(Cases, [io_lib:format("~0p.~n", [Key]) || {Key, _, _, differs} <- Rows]),
+    halt(0, [{flush, false}]).
+
+compared(Dir, ExplainedFile, Drivers, Again) ->
     {ok, Explained} = file:consult(ExplainedFile),
     Columns = [outcomes(filename:join([Dir, D, "outcomes"])) || D <- Drivers],
     Keys = lists:usort(lists:append([maps:keys(C) || C <- Columns])),
-    Rows = [row(Key, Columns, Explained) || Key <- Keys],
+    {[again(row(Key, Columns, Explained), Again) || Key <- Keys], Explained}.
+
+again({Key, A, B, same}, Again) ->
+    {Key, A, B, case lists:member(Key, Again) of true -> same_again; false -> same end};
+again(Row, _Again) ->
+    Row.
+
+%% -run conformance table Dir Release Explained Cases stock [gentcp]
+-spec table([string()]) -> no_return().
+table([Dir, Release, ExplainedFile, Cases | Drivers]) ->
+    {ok, Again} = file:consult(Cases),
+    {Rows, Explained} = compared(Dir, ExplainedFile, Drivers, Again),
     Width = 2 + lists:max([0 | [length(name(Key)) || {Key, _, _, _} <- Rows]]),
     Line = fun(Name, A, B, Note) ->
                    io:format("~*s~-9s~-9s~s~n", [-Width, Name, A, B, Note])
@@ -78,7 +111,7 @@ table([Dir, Release, ExplainedFile | Drivers]) ->
     [io:format("~nlisted in ~s, but it does not differ: ~s~n", [ExplainedFile, Case])
      || Case <- Stale],
     io:format("~nOTP ~s: ~w cases, ~w the same, ~w explained, ~w unexplained~n",
-              [Release, length(Rows), length([R || {_, _, _, same} = R <- Rows]),
+              [Release, length(Rows), length([R || {_, _, _, Same} = R <- Rows, Same =:= same orelse Same =:= same_again]),
                length([R || {_, _, _, {explained, _}} = R <- Rows]),
                length(Unexplained)]),
     %% A table without cases shows nothing, so it is a failure too.
@@ -99,14 +132,21 @@ row(Key, [Stock], _Explained) ->
 row({_, _, Case} = Key, [Stock, Gentcp], Explained) ->
     A = maps:get(Key, Stock, missing),
     B = maps:get(Key, Gentcp, missing),
-    Verdict = case {word(A), word(B), lists:keyfind(Case, 1, Explained)} of
+    Verdict = case {word(A), word(B), explanation(Case, Explained)} of
                   {Word, Word, _} -> same;
                   {missing, _, _} -> differs; % nothing explains a case that did not run
                   {_, missing, _} -> differs;
-                  {_, _, {Case, Reason}} -> {explained, Reason};
-                  {_, _, false} -> differs
+                  {_, _, false} -> differs;
+                  {_, _, Reason} -> {explained, Reason}
               end,
     {Key, A, B, Verdict}.
+
+explanation(Case, Explained) ->
+    case lists:keyfind(Case, 1, Explained) of
+        {Case, Reason} -> Reason;
+        {Case, at_times, Reason} -> Reason;
+        false -> false
+    end.
 
 stale(_Explained, _Rows, 1) ->
     [];
@@ -120,6 +160,7 @@ name({Suite, Groups, Case}) ->
     lists:concat(lists:join(" ", [Suite | Groups] ++ [Case])).
 
 mark(same) -> "";
+mark(same_again) -> "the same when run again";
 mark({explained, Reason}) -> "explained: " ++ Reason;
 mark(differs) -> "DIFFERS".
 

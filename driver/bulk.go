@@ -39,7 +39,7 @@ func (r *commandReader) begin(size int) bool {
 	}
 	// A send to nobody is refused as a whole, and one that is not called does not wait for
 	// those that are, as its parts would. Faults want to see all of it.
-	if s, ok := r.d.stack.Get(sockets.ID(b.ID)); !ok || s.Busy() && !b.Called && !b.Part || r.d.faultySends(s) {
+	if s, ok := r.d.stack.Sending(sockets.ID(b.ID)); !ok || s.Busy() && !b.Called && !b.Part || r.d.faultySends(s) {
 		return false
 	}
 	r.bulk = bulkSend{id: sockets.ID(b.ID), key: b.Key, size: b.Total, left: b.Data}
@@ -50,7 +50,7 @@ func (r *commandReader) begin(size int) bool {
 	if b.Called {
 		r.bulk.last = r.d.newCall(&b.Command)
 	}
-	if s, ok := r.d.stack.Get(r.bulk.id); ok && !b.Called && !b.Part {
+	if s, ok := r.d.stack.Sending(r.bulk.id); ok && !b.Called && !b.Part {
 		s.CreditPart(b.Data)
 	}
 	r.probe = min(b.Head, bulkProbe) // after one bulk send another is likely
@@ -71,7 +71,7 @@ func (r *commandReader) part(data []byte) {
 	defer r.d.contain(nil, 0)
 	b := &r.bulk
 	var done sockets.Completer
-	s, ok := r.d.stack.Get(b.id)
+	s, ok := r.d.stack.Sending(b.id)
 	k := b.last
 	if b.left == 0 && k != nil {
 		b.last = nil
@@ -92,7 +92,7 @@ func (r *commandReader) part(data []byte) {
 func (r *commandReader) move() {
 	r.room()
 	for moved := 0; r.bulk.left > 0 && moved < bulkTurn; {
-		if s, ok := r.d.stack.Get(r.bulk.id); ok {
+		if s, ok := r.d.stack.Sending(r.bulk.id); ok && !r.d.cfg.Without.Splice {
 			if n := s.SpliceFrom(r.fd, r.bulk.key, r.bulk.left); n > 0 {
 				moved += n
 				r.bulk.left -= n

@@ -159,7 +159,7 @@ func (k *call) Received(s *sockets.Socket, p packet.Packet, err error) {
 
 // Splice answers a recv with a packet that has not been read.
 func (k *call) Splice(s *sockets.Socket, n int) bool {
-	if !k.d.out.idle() {
+	if !k.d.out.splices() {
 		return false
 	}
 	k.d.userOf(s).answers.given++

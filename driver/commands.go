@@ -29,7 +29,7 @@ func (d *Session) command(frame []byte) {
 		err = d.dispatch(c)
 	}
 	if err == errHeld {
-		d.hold(frame)
+		d.holdFrame(frame)
 	} else if err != nil {
 		d.refuse(c, err)
 	}
@@ -110,13 +110,16 @@ func (d *Session) greet(c *portproto.Command) error {
 	}
 	d.greeted = true
 	d.sendCredit, d.otp, d.nodePID = h.SendCredit && !d.cfg.Without.Credit, h.OTP, h.OSPid
+	if h.OSPid > 0 {
+		d.watchNode(h.OSPid)
+	}
 	d.out.window = int(min(h.Window, math.MaxInt32))
 	if !d.cfg.Without.Ahead {
 		d.stack.SetAhead(int(min(h.Ahead, maxAhead)))
 	}
 	d.lines = h.Lines && !d.cfg.Without.Lines
 	d.stack.SetHTTPLines(d.lines)
-	d.stack.SetIPv6Hosts(h.OTP == 0 || h.OTP >= 26)
+	follow(d.stack, h)
 	return nil
 }
 
@@ -131,6 +134,9 @@ func (d *Session) socket(c *portproto.Command, about subject) (*sockets.Socket, 
 		return nil, err
 	}
 	s, ok := d.stack.Get(sockets.ID(id))
+	if !ok && about == aSender {
+		s, ok = d.stack.Sending(sockets.ID(id))
+	}
 	switch {
 	case ok:
 		d.current = s

@@ -15,7 +15,8 @@ import (
 	"github.com/gentcp/gentcp/portproto"
 )
 
-// The end of stdin ends the session at once, whatever it is about to do.
+// The end of stdin ends the session, whatever it is about to do, as soon as peers have taken what was
+// sent to them.
 func TestEndOfStdin(t *testing.T) {
 	states := map[string]func(p *peer){
 		"listening": func(p *peer) { p.open("{listen, inet, {loopback, 0}, []}") },
@@ -63,6 +64,9 @@ func TestEndOfStdin(t *testing.T) {
 			p := greeted(t)
 			begin(p)
 			require.NoError(t, p.in.Close())
+			for _, conn := range p.others {
+				go drain(conn)
+			}
 			assert.NoError(t, p.end())
 		})
 	}

@@ -54,7 +54,7 @@ func (d *Session) Packet(s *sockets.Socket, p packet.Packet) {
 
 // Splice is Packet for a raw packet that has not been read.
 func (d *Session) Splice(s *sockets.Socket, n int) bool {
-	if !d.out.idle() {
+	if !d.out.splices() {
 		return false
 	}
 	d.out.buf(etf.AppendBinaryHeader(d.event(s, "tcp", 3), n))

@@ -119,7 +119,8 @@ func (d *Session) endInjections(s *sockets.Socket) (closes []*call) {
 	if !ok || len(u.waiting) == 0 {
 		return nil
 	}
-	for _, j := range slices.Clone(u.waiting) {
+	for len(u.waiting) > 0 {
+		j := u.waiting[0]
 		if j.name == fault.Close {
 			j.end()
 			closes = append(closes, j.k)
@@ -249,17 +250,13 @@ func (d *Session) flushSends(s *sockets.Socket) {
 	if d.delayedSends == 0 {
 		return
 	}
-	for _, j := range slices.Clone(d.userOf(s).sends) {
-		if j.k != nil {
-			j.end()
-			j.k.fail(sockets.ErrClosed)
-			if j.drop != nil {
-				j.drop()
-			}
-			continue
+	for u := d.userOf(s); len(u.sends) > 0; {
+		if j := u.sends[0]; j.k != nil {
+			j.fail(sockets.ErrClosed)
+		} else {
+			j.due = true
+			d.advanceSends(s)
 		}
-		j.due = true
-		d.advanceSends(s)
 	}
 }
 
@@ -281,8 +278,8 @@ func (d *Session) sendPartWithFaults(c *portproto.Command, s *sockets.Socket, ke
 			s.SendPart(key, total, data, k)
 		}
 	}
-	if s.Parted(key) && u.parts[key] == nil {
-		run() // it began before there were faults
+	if _, here := d.stack.Get(s.ID()); !here || s.Parted(key) && u.parts[key] == nil {
+		run() // to nobody, or a part of what began before there were faults
 		return nil
 	}
 	p := u.parts[key]

@@ -22,6 +22,7 @@ type commandReader struct {
 	buf        []byte
 	start, end int // buf[start:end] has been read and not dealt with
 	ended      bool
+	reads      int // that have brought something
 
 	bulk    bulkSend // the long send that is being read
 	bulkKey int64
@@ -59,11 +60,14 @@ func (r *commandReader) read(n int, err error) bool {
 	switch {
 	case err == unix.EAGAIN || err == unix.EINTR:
 		return false
-	case err != nil || n == 0:
-		r.ended = true
-		r.atEnd(err)
+	case err != nil:
+		r.d.finish(fmt.Errorf("driver: read stdin: %w", err))
+		return false
+	case n == 0:
+		r.d.finish(r.cut())
 		return false
 	}
+	r.reads++
 	return true
 }
 
@@ -100,8 +104,7 @@ func (r *commandReader) commands() {
 	for !r.ended {
 		frame, n, err := portproto.NextFrame(r.buf[r.start:r.end], r.d.cfg.MaxFrame)
 		if err != nil {
-			r.ended = true
-			r.d.stop(fmt.Errorf("%w: %w", ErrStream, err))
+			r.d.finish(fmt.Errorf("%w: %w", ErrStream, err))
 			return
 		}
 		if frame == nil {
@@ -127,15 +130,13 @@ func (r *commandReader) more() bool {
 	return frame != nil
 }
 
-func (r *commandReader) atEnd(err error) {
+// cut is an error if stdin ends here within a frame.
+func (r *commandReader) cut() error {
 	switch {
-	case err != nil:
-		r.d.stop(fmt.Errorf("driver: read stdin: %w", err))
 	case r.bulk.left > 0:
-		r.d.stop(fmt.Errorf("%w: it ends within a frame, %d octets before its end", ErrStream, r.bulk.left))
+		return fmt.Errorf("%w: it ends within a frame, %d octets before its end", ErrStream, r.bulk.left)
 	case r.start != r.end:
-		r.d.stop(fmt.Errorf("%w: it ends within a frame, after %d octets of it", ErrStream, r.end-r.start))
-	default:
-		r.d.stop(nil)
+		return fmt.Errorf("%w: it ends within a frame, after %d octets of it", ErrStream, r.end-r.start)
 	}
+	return nil
 }

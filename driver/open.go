@@ -19,6 +19,9 @@ func (d *Session) start(s *etf.Scanner, where sockets.Where) (sockets.Start, err
 	if err := s.Finish(); err != nil {
 		return st, err
 	}
+	if d.cfg.Without.Inline {
+		st.Options = append(st.Options, delayed) // the first one, so it counts
+	}
 	fd := int64(-1)
 	for _, o := range lastOfEach(opts) {
 		switch o.Name {
@@ -26,6 +29,8 @@ func (d *Session) start(s *etf.Scanner, where sockets.Where) (sockets.Start, err
 			st.Backlog = int(o.Int)
 		case sockets.FdOption:
 			fd = o.Int
+		case sockets.ProtocolOption:
+			st.MPTCP = o.Int != 0
 		case sockets.NetnsOption:
 			st.Netns = string(o.Bytes)
 			st.Options = append(st.Options, o)
@@ -38,6 +43,12 @@ func (d *Session) start(s *etf.Scanner, where sockets.Where) (sockets.Start, err
 	}
 	return st, err
 }
+
+// delayed has the sends of a socket written after the turn in which their commands were read.
+var delayed = func() sockets.Option {
+	name, _ := sockets.OptionByName([]byte("delay_send"), sockets.ForSet, 0)
+	return sockets.Option{Name: name, Int: 1}
+}()
 
 // defaultBacklog is the default of gen_tcp:listen/2.
 const defaultBacklog = 5

@@ -134,6 +134,8 @@ func readValue(s *etf.Scanner, o *sockets.Option) bool {
 		return readChoice(s, &o.Int, "list", "binary")
 	case sockets.DeliverValue:
 		return readChoice(s, &o.Int, "term", "port")
+	case sockets.ProtocolValue:
+		return readChoice(s, &o.Int, "tcp", "mptcp")
 	case sockets.BytesValue:
 		return readBinary(s, o)
 	case sockets.PathValue:

@@ -1,8 +1,6 @@
 package driver
 
 import (
-	"fmt"
-
 	"golang.org/x/sys/unix"
 
 	"github.com/gentcp/gentcp/internal/iovec"
@@ -23,7 +21,8 @@ const (
 type messageWriter struct {
 	d       *Session
 	fd      int
-	batch   portproto.Batch
+	batch   portproto.Batch // what is being gathered, to be written behind the backlog
+	backlog backlog
 	blocked bool // stdout takes no more for now
 	ended   bool // nobody reads stdout
 
@@ -54,52 +53,74 @@ func (w *messageWriter) ready() {
 
 // payload ends a message whose last part is data.
 func (w *messageWriter) payload(data []byte) {
-	if len(data) < directFrom || w.blocked || w.ended {
+	if len(data) < directFrom {
 		w.batch.Buf = append(w.batch.Buf, data...)
 		w.end()
 		return
 	}
-	w.batch.CloseWithout(len(data) + len(portproto.ListEnd))
+	w.batch.CloseWithout(len(data) + frameEnd)
+	if w.blocked || w.ended || !w.backlog.empty() {
+		// The pace is set when all who have something to say in this round have said it.
+		w.keep(w.backlog.rest(0, w.batch.Buf, data, portproto.ListEnd))
+		return
+	}
 	iov := [3][]byte{w.batch.Buf, data, portproto.ListEnd}
 	n, err := iovec.Write(w.fd, iov[:])
 	w.written(n, err)
-	rest := w.batch.Buf
-	w.batch.Buf = w.batch.Buf[:0]
-	if n < len(rest) {
-		w.batch.Buf = append(w.batch.Buf, rest[n:]...)
-	}
-	n = max(0, n-len(rest))
-	for _, b := range [...][]byte{data, portproto.ListEnd} {
-		if n < len(b) {
-			w.batch.Buf = append(w.batch.Buf, b[n:]...)
-		}
-		n = max(0, n-len(b))
-	}
+	w.keep(w.backlog.rest(n, w.batch.Buf, data, portproto.ListEnd))
 	w.pace()
 }
 
 // splice ends a message whose last part is n octets that are in the input of a socket, and
 // moves them to stdout without reading them.
 func (w *messageWriter) splice(s *sockets.Socket, n int) {
-	w.batch.CloseWithout(n + len(portproto.ListEnd))
+	w.batch.CloseWithout(n + frameEnd)
 	w.write()
-	if len(w.batch.Buf) == 0 {
+	if w.empty() && !w.ended {
 		moved := s.SpliceTo(w.fd, n)
 		w.unsent += moved
 		n -= moved
 	}
-	// What stdout does not take is read after all.
-	b, err := s.ReadInput(w.batch.Buf, n)
-	if err != nil {
-		w.d.stop(fmt.Errorf("driver: %d octets of input are gone in the middle of a frame: %w", n, err))
-		return
-	}
+	// What stdout does not take is read after all. If it cannot be read, although it was there, the frame
+	// is filled up, and s ends right behind it.
+	b := s.ReadInput(w.take(n+frameEnd), n)
 	w.batch.Buf = append(b, portproto.ListEnd...)
 	w.pace()
 }
 
-// idle tells whether stdout takes everything at once.
-func (w *messageWriter) idle() bool { return !w.blocked && !w.ended && len(w.batch.Buf) < directFrom }
+// keep has octets wait behind all that has been gathered but for the batch, which they are in the
+// place of.
+func (w *messageWriter) keep(b []byte) {
+	w.batch.Reset()
+	if !w.ended {
+		w.backlog.push(b)
+	}
+}
+
+// take gives the empty batch with room for n octets, behind all that waits.
+func (w *messageWriter) take(n int) []byte {
+	w.postpone()
+	if cap(w.batch.Buf) < n {
+		w.batch.Buf = w.backlog.room(n)
+	}
+	return w.batch.Buf
+}
+
+// postpone moves what has been gathered to the backlog.
+func (w *messageWriter) postpone() {
+	if len(w.batch.Buf) > 0 {
+		w.backlog.push(w.batch.Buf)
+		w.batch.Buf = w.backlog.room(0)
+	}
+}
+
+// empty tells whether all that was gathered has been written.
+func (w *messageWriter) empty() bool { return w.backlog.empty() && len(w.batch.Buf) == 0 }
+
+// splices tells whether stdout takes everything at once, also from another descriptor.
+func (w *messageWriter) splices() bool {
+	return !w.d.cfg.Without.Splice && !w.blocked && !w.ended && w.backlog.empty() && len(w.batch.Buf) < directFrom
+}
 
 // flush writes what has been gathered, as far as stdout takes it.
 func (w *messageWriter) flush() {
@@ -112,13 +133,29 @@ func (w *messageWriter) flush() {
 	w.pace()
 }
 
+// write writes the backlog, then the batch, which must hold whole frames. Once a part of a batch has been
+// written the rest of it is a piece of the backlog.
 func (w *messageWriter) write() {
-	for len(w.batch.Buf) > 0 && !w.blocked && !w.ended {
-		n, err := unix.Write(w.fd, w.batch.Buf)
-		w.written(n, err)
-		if n > 0 {
-			w.batch.Written(n)
+	for !w.blocked && !w.ended && !w.empty() {
+		if w.backlog.empty() {
+			n, err := unix.Write(w.fd, w.batch.Buf)
+			w.written(n, err)
+			if n == len(w.batch.Buf) {
+				w.batch.Reset()
+			} else if n > 0 {
+				w.postpone()
+				w.backlog.took(n)
+			}
+			continue
 		}
+		w.postpone()
+		var vector [iovec.Max][]byte
+		n, err := iovec.Write(w.fd, w.backlog.front(vector[:0]))
+		w.written(n, err)
+		w.backlog.took(n)
+	}
+	if w.ended {
+		w.batch, w.backlog = portproto.Batch{}, backlog{}
 	}
 }
 
@@ -133,9 +170,7 @@ func (w *messageWriter) written(n int, err error) {
 	default:
 		// The node is gone, or has closed the port.
 		w.ended = true
-		w.batch = portproto.Batch{}
-		w.d.in.ended = true
-		w.d.stack.Stop()
+		w.d.deserted()
 	}
 }
 
@@ -147,7 +182,7 @@ func (w *messageWriter) credit(n int) {
 
 // pace stops the reading of sockets while the node is behind.
 func (w *messageWriter) pace() {
-	if len(w.batch.Buf) > pauseAbove || w.window > 0 && w.unsent > w.window {
+	if w.ended || w.backlog.octets+len(w.batch.Buf) > pauseAbove || w.window > 0 && w.unsent > w.window {
 		w.d.stack.Pause()
 	} else {
 		w.d.stack.Resume()

@@ -40,7 +40,8 @@ type peer struct {
 	read    int           // octets of frames
 	frames  int
 	lastTag int
-	split   func(int) int // how much of n octets to write at a time
+	others  []*net.TCPConn // the other ends of connections, see outside
+	split   func(int) int  // how much of n octets to write at a time
 }
 
 // start begins a session, takes the hello and greets, unless greeting is empty.
@@ -288,6 +289,7 @@ func (p *peer) outside(options string) (id int, conn *net.TCPConn) {
 	conn, err = l.AcceptTCP()
 	require.NoError(p.t, err)
 	p.t.Cleanup(func() { _ = conn.Close() })
+	p.others = append(p.others, conn)
 	return id, conn
 }
 

@@ -48,6 +48,7 @@ var commandRows = []commandRow{
 	{name: "sockets"},
 	{name: "controlling_process", args: []string{"C", "me"}, anyTerm: map[int]bool{1: true}},
 	{name: "ping"},
+	{name: "goodbye"},
 	{name: "credit", args: []string{"0"}},
 	{name: "cancel", args: []string{"nothing"}, anyTerm: map[int]bool{0: true}},
 	{name: "taken", args: []string{"C", "0", "0"}},

@@ -20,6 +20,7 @@ type Config struct {
 	MaxQueue   int           // octets of output a socket may hold, see sockets.Config
 	BusyWait   time.Duration // see sockets.Config
 	Log        *slog.Logger
+	Node       int // the process at the other end until its hello says which it is, 0: it is not known
 
 	Without Without // what makes it fast and is left out
 }
@@ -60,6 +61,12 @@ type Session struct {
 	// sends of all sockets that faults have wait
 	delayedSends int
 	err          error
+
+	node       *node
+	watched    int  // its process id
+	goodbye    bool // the node has said that it will end in good order
+	isDeserted bool
+	ending     bool // stdin has ended
 }
 
 // Run serves the commands of stdin until its end, which is no error.
@@ -72,7 +79,7 @@ func Run(cfg Config, stdin, stdout int) error {
 	}
 	d := &Session{cfg: cfg, log: cfg.Log}
 	stack, err := sockets.NewStack(sockets.Config{
-		MaxQueue: cfg.MaxQueue, MaxSockets: cfg.MaxSockets, BusyWait: cfg.BusyWait, Copy: cfg.Without.Splice, DelaySend: cfg.Without.Inline, Log: cfg.Log,
+		MaxQueue: cfg.MaxQueue, MaxSockets: cfg.MaxSockets, BusyWait: cfg.BusyWait, Log: cfg.Log,
 	}, d)
 	if err != nil {
 		return fmt.Errorf("driver: %w", err)
@@ -82,9 +89,11 @@ func Run(cfg Config, stdin, stdout int) error {
 	d.out = messageWriter{d: d, fd: stdout}
 	if d.err = d.watch(stdin, stdout); d.err == nil {
 		d.hello()
+		d.watchNode(cfg.Node)
 	} else {
 		stack.Stop()
 	}
+	defer func() { d.node.close() }()
 	if err := stack.Run(); err != nil {
 		return fmt.Errorf("driver: %w", err)
 	}

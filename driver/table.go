@@ -29,6 +29,7 @@ const (
 	theSession subject = iota
 	aSocket            // the first argument is the Id of one that has not gone
 	anySocket          // the same, but one that has gone will do, and is nil
+	aSender            // the same, but one that has gone will do while it takes the parts of a send that has begun
 )
 
 // commands are all of them, as in PROTOCOL.md section 3.
@@ -43,7 +44,7 @@ var commands = []command{
 	{name: "fdopen", least: 3, most: 3, mustCall: true, run: (*Session).cmdFdOpen},
 
 	{name: "send", least: 2, most: 2, about: aSocket, run: (*Session).cmdSend},
-	{name: "send_part", least: 4, most: 4, about: aSocket, run: (*Session).cmdSendPart},
+	{name: "send_part", least: 4, most: 4, about: aSender, run: (*Session).cmdSendPart},
 	{name: "ready", least: 1, most: 1, about: aSocket, mustCall: true, run: (*Session).cmdReady},
 	{name: "recv", least: 3, most: 4, about: aSocket, mustCall: true, asks: true, run: (*Session).cmdRecv},
 	{name: "unrecv", least: 2, most: 2, about: aSocket, asks: true, run: (*Session).cmdUnrecv},
@@ -76,6 +77,7 @@ var commands = []command{
 
 	{name: "ping", mustCall: true, run: (*Session).cmdPing},
 	{name: "credit", least: 1, most: 1, run: (*Session).cmdCredit},
+	{name: "goodbye", run: (*Session).cmdGoodbye},
 	{name: "cancel", least: 1, most: 1, run: (*Session).cmdCancel},
 }
 

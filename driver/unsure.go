@@ -53,8 +53,8 @@ func (d *Session) mustWait(row *command, s *sockets.Socket) bool {
 	return d.turn == fresh && len(d.userOf(s).answers.held) > 0 && row != unreadRow
 }
 
-// hold keeps the frame of the present command.
-func (d *Session) hold(frame []byte) {
+// holdFrame keeps the frame of the present command.
+func (d *Session) holdFrame(frame []byte) {
 	s := d.current
 	a := &d.userOf(s).answers
 	a.held = append(a.held, bytes.Clone(frame))

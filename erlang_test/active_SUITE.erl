@@ -52,6 +52,8 @@
          count_pump_loses_nothing/1, recv_between_once/1,
          accepted_socket_is_armed_at_once/1]).
 
+-import(mailbox, [next/0, next_now/0, none/0]).
+
 suite() ->
     [{timetrap, {seconds, 30}}].
 
@@ -114,29 +116,29 @@ cases() ->
 %% Shapes
 %%
 
-%% 2.1: data is a list by default and a binary in binary mode, on a connected
+%% Data is a list by default and a binary in binary mode, on a connected
 %% and on an accepted socket.
 data_in_list_and_binary_mode(_Config) ->
     do_both_ends([{packet, 1}], fun(S, P) ->
         do_send(P, <<3, "abc">>),
-        {tcp, S, "abc"} = do_next(),
+        {tcp, S, "abc"} = next(),
         ok = inet:setopts(S, [binary]),
         do_send(P, <<3, "def">>),
-        {tcp, S, <<"def">>} = do_next(),
+        {tcp, S, <<"def">>} = next(),
         ok = inet:setopts(S, [list]),
         do_send(P, <<3, "ghi">>),
-        {tcp, S, "ghi"} = do_next()
+        {tcp, S, "ghi"} = next()
     end).
 
-%% 2.1: `{header, H}' makes H list elements with the rest as binary tail; a
+%% `{header, H}' makes H list elements with the rest as binary tail; a
 %% packet shorter than H is a plain list, in messages and in recv.
 header_splits_binaries(_Config) ->
     do_with_pair([binary, {packet, 1}, {header, 2}], fun(S, P) ->
         do_send(P, <<3, "abc", 2, "ab", 1, "a", 0>>),
-        {tcp, S, [$a, $b | <<"c">>]} = do_next(),
-        {tcp, S, [$a, $b | <<>>]} = do_next(),
-        {tcp, S, "a"} = do_next(),
-        {tcp, S, []} = do_next(),
+        {tcp, S, [$a, $b | <<"c">>]} = next(),
+        {tcp, S, [$a, $b | <<>>]} = next(),
+        {tcp, S, "a"} = next(),
+        {tcp, S, []} = next(),
         ok = inet:setopts(S, [{active, false}]),
         do_send(P, <<3, "abc", 2, "ab", 1, "a">>),
         {ok, [$a, $b | <<"c">>]} = gen_tcp:recv(S, 0, 5000),
@@ -144,167 +146,167 @@ header_splits_binaries(_Config) ->
         {ok, "a"} = gen_tcp:recv(S, 0, 5000)
     end).
 
-%% 2.1: `header' has no effect in list mode.
+%% `header' has no effect in list mode.
 header_is_ignored_in_list_mode(_Config) ->
     do_with_pair([list, {packet, 1}, {header, 2}], fun(S, P) ->
         do_send(P, <<3, "abc">>),
-        {tcp, S, "abc"} = do_next(),
+        {tcp, S, "abc"} = next(),
         ok = inet:setopts(S, [{active, false}]),
         do_send(P, <<3, "abc">>),
         {ok, "abc"} = gen_tcp:recv(S, 0, 5000)
     end).
 
-%% 2.1: a switch of mode affects packets that have been read but not delivered.
+%% A switch of mode affects packets that have been read but not delivered.
 mode_applies_at_delivery(_Config) ->
     do_with_pair([list, {packet, 1}, {active, once}], fun(S, P) ->
         do_send(P, <<1, "a", 1, "b", 1, "c">>),
-        {tcp, S, "a"} = do_next(),
+        {tcp, S, "a"} = next(),
         ok = inet:setopts(S, [binary, {active, once}]),
-        {tcp, S, <<"b">>} = do_next(),
+        {tcp, S, <<"b">>} = next(),
         ok = inet:setopts(S, [list]),
         {ok, "c"} = gen_tcp:recv(S, 0, 5000)
     end).
 
-%% 2.1: the same for `header'.
+%% The same for `header'.
 header_applies_at_delivery(_Config) ->
     do_with_pair([binary, {packet, 1}, {active, once}], fun(S, P) ->
         do_send(P, <<2, "ab", 2, "cd", 2, "ef">>),
-        {tcp, S, <<"ab">>} = do_next(),
+        {tcp, S, <<"ab">>} = next(),
         ok = inet:setopts(S, [{header, 1}, {active, once}]),
-        {tcp, S, [$c | <<"d">>]} = do_next(),
+        {tcp, S, [$c | <<"d">>]} = next(),
         ok = inet:setopts(S, [{header, 0}]),
         {ok, <<"ef">>} = gen_tcp:recv(S, 0, 5000)
     end).
 
-%% 2.1: `{http, S, Item}' for `{packet, http}'; strings are lists, and binary
+%% `{http, S, Item}' for `{packet, http}'; strings are lists, and binary
 %% mode does not change that.
 http_items(_Config) ->
     do_with_pair([binary, {packet, http}], fun(S, P) ->
         do_send(P, "GET /x HTTP/1.1\r\nHost: h\r\n\r\n"),
-        {http, S, {http_request, 'GET', {abs_path, "/x"}, {1, 1}}} = do_next(),
-        {http, S, {http_header, 14, 'Host', _, "h"}} = do_next(),
-        {http, S, http_eoh} = do_next(),
+        {http, S, {http_request, 'GET', {abs_path, "/x"}, {1, 1}}} = next(),
+        {http, S, {http_header, 14, 'Host', _, "h"}} = next(),
+        {http, S, http_eoh} = next(),
         do_send(P, "HTTP/1.0 200 OK\r\n"),
-        {http, S, {http_response, {1, 0}, 200, "OK"}} = do_next()
+        {http, S, {http_response, {1, 0}, 200, "OK"}} = next()
     end).
 
-%% 2.1: http_bin has the same tag and binaries for strings, in list mode too.
+%% http_bin has the same tag and binaries for strings, in list mode too.
 http_bin_items(_Config) ->
     do_with_pair([list, {packet, http_bin}], fun(S, P) ->
         do_send(P, "GET /x HTTP/1.1\r\nX-Foo: h\r\n\r\n"),
-        {http, S, {http_request, 'GET', {abs_path, <<"/x">>}, {1, 1}}} = do_next(),
-        {http, S, {http_header, 0, <<"X-Foo">>, _, <<"h">>}} = do_next(),
-        {http, S, http_eoh} = do_next()
+        {http, S, {http_request, 'GET', {abs_path, <<"/x">>}, {1, 1}}} = next(),
+        {http, S, {http_header, 0, <<"X-Foo">>, _, <<"h">>}} = next(),
+        {http, S, http_eoh} = next()
     end).
 
-%% 2.1: httph and httph_bin have the tag `http' as well.
+%% httph and httph_bin have the tag `http' as well.
 httph_items(_Config) ->
     do_with_pair([{packet, httph}], fun(S, P) ->
         do_send(P, "Host: h\r\n\r\n"),
-        {http, S, {http_header, 14, 'Host', _, "h"}} = do_next(),
-        {http, S, http_eoh} = do_next(),
+        {http, S, {http_header, 14, 'Host', _, "h"}} = next(),
+        {http, S, http_eoh} = next(),
         ok = inet:setopts(S, [{packet, httph_bin}]),
         do_send(P, "Host: h\r\n\r\n"),
-        {http, S, {http_header, 14, 'Host', _, <<"h">>}} = do_next(),
-        {http, S, http_eoh} = do_next()
+        {http, S, {http_header, 14, 'Host', _, <<"h">>}} = next(),
+        {http, S, http_eoh} = next()
     end).
 
-%% 2.1: `{ssl_tls, S, Type, Version, Data}' with binary data in list mode too.
+%% `{ssl_tls, S, Type, Version, Data}' with binary data in list mode too.
 ssl_tls_records(_Config) ->
     do_with_pair([list, {packet, ssl_tls}], fun(S, P) ->
         do_send(P, <<22, 3, 1, 3:16, "abc", 23, 3, 3, 2:16, "de">>),
-        {ssl_tls, S, 22, {3, 1}, <<"abc">>} = do_next(),
-        {ssl_tls, S, 23, {3, 3}, <<"de">>} = do_next()
+        {ssl_tls, S, 22, {3, 1}, <<"abc">>} = next(),
+        {ssl_tls, S, 23, {3, 3}, <<"de">>} = next()
     end).
 
-%% 2.1: `{deliver, port}' sends `{S, {data, Data}}', in the same forms of data.
+%% `{deliver, port}' sends `{S, {data, Data}}', in the same forms of data.
 deliver_port_data(_Config) ->
     do_with_pair([{packet, 1}, {deliver, port}], fun(S, P) ->
         do_send(P, <<2, "ab">>),
-        {S, {data, "ab"}} = do_next(),
+        {S, {data, "ab"}} = next(),
         ok = inet:setopts(S, [binary]),
         do_send(P, <<2, "cd">>),
-        {S, {data, <<"cd">>}} = do_next(),
+        {S, {data, <<"cd">>}} = next(),
         ok = inet:setopts(S, [{deliver, term}]),
         do_send(P, <<2, "ef">>),
-        {tcp, S, <<"ef">>} = do_next(),
+        {tcp, S, <<"ef">>} = next(),
         ok = inet:setopts(S, [{deliver, port}]),
         do_finish(P),
-        {tcp_closed, S} = do_next()
+        {tcp_closed, S} = next()
     end).
 
-%% 2.1: `{header, H}' applies to `{S, {data, Data}}' too.
+%% `{header, H}' applies to `{S, {data, Data}}' too.
 deliver_port_header(_Config) ->
     Opts = [binary, {packet, 1}, {deliver, port}, {header, 1}],
     do_with_pair(Opts, fun(S, P) ->
         do_send(P, <<2, "ab", 0>>),
-        {S, {data, [$a | <<"b">>]}} = do_next(),
-        {S, {data, []}} = do_next()
+        {S, {data, [$a | <<"b">>]}} = next(),
+        {S, {data, []}} = next()
     end).
 
-%% 2.1: with `{deliver, port}' http is not parsed: lines come through, each
+%% With `{deliver, port}' http is not parsed: lines come through, each
 %% part of a folded header as a line of its own.
 deliver_port_leaves_http_unparsed(_Config) ->
     do_with_pair([binary, {packet, http}, {deliver, port}], fun(S, P) ->
         do_send(P, "GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n"),
-        {S, {data, <<"GET / HTTP/1.1\r\n">>}} = do_next(),
-        {S, {data, <<"A: b\r\n">>}} = do_next(),
-        {S, {data, <<" c\r\n">>}} = do_next(),
-        {S, {data, <<"\r\n">>}} = do_next()
+        {S, {data, <<"GET / HTTP/1.1\r\n">>}} = next(),
+        {S, {data, <<"A: b\r\n">>}} = next(),
+        {S, {data, <<" c\r\n">>}} = next(),
+        {S, {data, <<"\r\n">>}} = next()
     end).
 
-%% 2.1: with `{deliver, port}' an ssl record comes through as it is.
+%% With `{deliver, port}' an ssl record comes through as it is.
 deliver_port_leaves_ssl_unparsed(_Config) ->
     do_with_pair([binary, {packet, ssl_tls}, {deliver, port}], fun(S, P) ->
         do_send(P, <<22, 3, 1, 3:16, "abc">>),
-        {S, {data, <<22, 3, 1, 3:16, "abc">>}} = do_next()
+        {S, {data, <<22, 3, 1, 3:16, "abc">>}} = next()
     end).
 
-%% 2.1, N-7: a framing error is tcp_error and then at once tcp_closed.
+%% A framing error is tcp_error and then at once tcp_closed.
 framing_error_messages(_Config) ->
     do_with_pair([{packet, 1}, {packet_size, 2}], fun(S, P) ->
         do_send(P, <<3, "abc">>),
-        {tcp_error, S, emsgsize} = do_next(),
-        {tcp_closed, S} = do_next(),
-        do_none(),
+        {tcp_error, S, emsgsize} = next(),
+        {tcp_closed, S} = next(),
+        none(),
         {error, closed} = gen_tcp:send(S, "x")
     end).
 
-%% N-2: both messages of an error are sent to a socket that waits in `once'.
+%% Both messages of an error are sent to a socket that waits in `once'.
 framing_error_messages_for_once(_Config) ->
     Opts = [{packet, 1}, {packet_size, 2}, {active, once}],
     do_with_pair(Opts, fun(S, P) ->
         do_send(P, <<3, "abc">>),
-        {tcp_error, S, emsgsize} = do_next(),
-        {tcp_closed, S} = do_next(),
-        do_none()
+        {tcp_error, S, emsgsize} = next(),
+        {tcp_closed, S} = next(),
+        none()
     end).
 
-%% N-5: an error is not counted, so no tcp_passive with it.
+%% An error is not counted, so no tcp_passive with it.
 framing_error_messages_for_count(_Config) ->
     Opts = [{packet, 1}, {packet_size, 2}, {active, 1}],
     do_with_pair(Opts, fun(S, P) ->
         do_send(P, <<3, "abc">>),
-        {tcp_error, S, emsgsize} = do_next(),
-        {tcp_closed, S} = do_next(),
-        do_none()
+        {tcp_error, S, emsgsize} = next(),
+        {tcp_closed, S} = next(),
+        none()
     end).
 
-%% 2.1: a reset is tcp_closed alone, and has a tcp_error of econnreset in
+%% A reset is tcp_closed alone, and has a tcp_error of econnreset in
 %% front of it only with show_econnreset; true, once and a count alike.
 reset_messages(_Config) ->
     lists:foreach(fun(Active) ->
         do_with_pair([{active, Active}], fun(S, P) ->
-            do_reset(P),
-            {tcp_closed, S} = do_next(),
-            do_none(10)
+            tcp_pairs:peer_reset(P),
+            {tcp_closed, S} = next(),
+            none()
         end),
         Opts = [{active, Active}, {show_econnreset, true}],
         do_with_pair(Opts, fun(S, P) ->
-            do_reset(P),
-            {tcp_error, S, econnreset} = do_next(),
-            {tcp_closed, S} = do_next(),
-            do_none(10)
+            tcp_pairs:peer_reset(P),
+            {tcp_error, S, econnreset} = next(),
+            {tcp_closed, S} = next(),
+            none()
         end)
     end, [true, once, 1]).
 
@@ -312,37 +314,37 @@ reset_messages(_Config) ->
 %% How many, and in which order
 %%
 
-%% N-1, N-7: `true' sends a message for each packet, then tcp_closed.
+%% `true' sends a message for each packet, then tcp_closed.
 true_sends_every_packet(_Config) ->
     do_both_ends([binary, {packet, 2}, {active, true}], fun(S, P) ->
         Count = 300,
         do_send(P, [<<2:16, I:16>> || I <- lists:seq(1, Count)]),
         do_finish(P),
-        [{tcp, S, <<I:16>>} = do_next() || I <- lists:seq(1, Count)],
-        {tcp_closed, S} = do_next(),
-        do_none()
+        [{tcp, S, <<I:16>>} = next() || I <- lists:seq(1, Count)],
+        {tcp_closed, S} = next(),
+        none()
     end).
 
-%% N-1, N-7: a raw stream arrives whole and in order, however it is cut.
+%% A raw stream arrives whole and in order, however it is cut.
 true_sends_every_byte(_Config) ->
     do_with_pair([binary, {active, true}], fun(S, P) ->
         Data = rand:bytes(1000000),
         spawn_link(fun() -> do_send(P, Data), do_finish(P) end),
         Data = do_gather(S, byte_size(Data)),
-        {tcp_closed, S} = do_next()
+        {tcp_closed, S} = next()
     end).
 
-%% N-2, N-3: `once' sends exactly one data message, then the socket is passive.
+%% `once' sends exactly one data message, then the socket is passive.
 once_sends_one_packet(_Config) ->
     do_both_ends([{packet, 1}, {active, once}], fun(S, P) ->
         do_send(P, <<1, "a", 1, "b">>),
-        {tcp, S, "a"} = do_next(),
+        {tcp, S, "a"} = next(),
         {ok, [{active, false}]} = inet:getopts(S, [active]),
-        do_none(),
+        none(),
         {ok, "b"} = gen_tcp:recv(S, 0, 5000)
     end).
 
-%% N-2: while nothing arrived it reads `once', and setting it again does not
+%% While nothing arrived it reads `once', and setting it again does not
 %% add a second message.
 once_reads_once_while_waiting(_Config) ->
     do_with_pair([{packet, 1}, {active, once}], fun(S, P) ->
@@ -351,168 +353,168 @@ once_reads_once_while_waiting(_Config) ->
         ok = inet:setopts(S, [{active, once}]),
         {ok, [{active, once}]} = inet:getopts(S, [active]),
         do_send(P, <<1, "a", 1, "b">>),
-        {tcp, S, "a"} = do_next(),
-        do_none(),
+        {tcp, S, "a"} = next(),
+        none(),
         {ok, [{active, false}]} = inet:getopts(S, [active])
     end).
 
-%% N-2: tcp_closed needs no data message first.
+%% tcp_closed needs no data message first.
 once_notices_end_of_stream(_Config) ->
     do_with_pair([{active, once}], fun(S, P) ->
         do_finish(P),
-        {tcp_closed, S} = do_next(),
-        do_none()
+        {tcp_closed, S} = next(),
+        none()
     end).
 
-%% N-2: nor does the pair of messages for a reset.
+%% Nor does the pair of messages for a reset.
 once_notices_reset(_Config) ->
     Opts = [{active, once}, {show_econnreset, true}],
     do_with_pair(Opts, fun(S, P) ->
-        do_reset(P),
-        {tcp_error, S, econnreset} = do_next(),
-        {tcp_closed, S} = do_next(),
-        do_none()
+        tcp_pairs:peer_reset(P),
+        {tcp_error, S, econnreset} = next(),
+        {tcp_closed, S} = next(),
+        none()
     end).
 
-%% N-3: after `once' fired nothing comes, not even tcp_closed, until the
+%% After `once' fired nothing comes, not even tcp_closed, until the
 %% socket is armed again.
 nothing_after_once(_Config) ->
     do_with_pair([{packet, 1}, {active, once}], fun(S, P) ->
         do_send(P, <<1, "a">>),
-        {tcp, S, "a"} = do_next(),
+        {tcp, S, "a"} = next(),
         do_send(P, <<1, "b">>),
         do_finish(P),
-        do_none(),
+        none(),
         ok = inet:setopts(S, [{active, once}]),
-        {tcp, S, "b"} = do_next(),
-        do_none(),
+        {tcp, S, "b"} = next(),
+        none(),
         ok = inet:setopts(S, [{active, once}]),
-        {tcp_closed, S} = do_next()
+        {tcp_closed, S} = next()
     end).
 
-%% N-3: the same when a count has run out.
+%% The same when a count has run out.
 nothing_after_count(_Config) ->
     do_with_pair([{packet, 1}, {active, 2}], fun(S, P) ->
         do_send(P, <<1, "a", 1, "b", 1, "c">>),
         do_finish(P),
-        {tcp, S, "a"} = do_next(),
-        {tcp, S, "b"} = do_next(),
-        {tcp_passive, S} = do_next(),
-        do_none(),
+        {tcp, S, "a"} = next(),
+        {tcp, S, "b"} = next(),
+        {tcp_passive, S} = next(),
+        none(),
         ok = inet:setopts(S, [{active, 2}]),
-        {tcp, S, "c"} = do_next(),
-        {tcp_closed, S} = do_next(),
-        do_none()
+        {tcp, S, "c"} = next(),
+        {tcp_closed, S} = next(),
+        none()
     end).
 
-%% N-4: a passive socket sends nothing, also at the end of the stream, which
+%% A passive socket sends nothing, also at the end of the stream, which
 %% only recv notices.
 passive_sends_nothing(_Config) ->
     do_with_pair([{packet, 1}, {active, false}], fun(S, P) ->
         do_send(P, <<1, "a">>),
         do_finish(P),
-        do_none(),
+        none(),
         {ok, [{active, false}]} = inet:getopts(S, [active]),
         {ok, "a"} = gen_tcp:recv(S, 0, 5000),
         {error, closed} = gen_tcp:recv(S, 0, 5000),
-        do_none()
+        none()
     end).
 
-%% N-5: the count reaches 0 and tcp_passive follows the last packet.
+%% The count reaches 0 and tcp_passive follows the last packet.
 count_ends_with_tcp_passive(_Config) ->
     do_both_ends([{packet, 1}, {active, 3}], fun(S, P) ->
         do_send(P, <<1, "a", 1, "b", 1, "c", 1, "d">>),
-        {tcp, S, "a"} = do_next(),
-        {tcp, S, "b"} = do_next(),
-        {tcp, S, "c"} = do_next(),
-        {tcp_passive, S} = do_next(),
+        {tcp, S, "a"} = next(),
+        {tcp, S, "b"} = next(),
+        {tcp, S, "c"} = next(),
+        {tcp_passive, S} = next(),
         {ok, [{active, false}]} = inet:getopts(S, [active]),
-        do_none(),
+        none(),
         {ok, "d"} = gen_tcp:recv(S, 0, 5000)
     end).
 
-%% N-5: every http item counts.
+%% Every http item counts.
 count_counts_http_items(_Config) ->
     do_with_pair([{packet, http}, {active, 2}], fun(S, P) ->
         do_send(P, "GET / HTTP/1.1\r\nHost: h\r\nHost: i\r\n\r\n"),
-        {http, S, {http_request, 'GET', _, _}} = do_next(),
-        {http, S, {http_header, _, 'Host', _, "h"}} = do_next(),
-        {tcp_passive, S} = do_next(),
-        do_none(),
+        {http, S, {http_request, 'GET', _, _}} = next(),
+        {http, S, {http_header, _, 'Host', _, "h"}} = next(),
+        {tcp_passive, S} = next(),
+        none(),
         {ok, {http_header, _, 'Host', _, "i"}} = gen_tcp:recv(S, 0, 5000)
     end).
 
-%% N-5: every ssl record counts.
+%% Every ssl record counts.
 count_counts_ssl_records(_Config) ->
     do_with_pair([{packet, ssl_tls}, {active, 2}], fun(S, P) ->
         do_send(P, [<<23, 3, 1, 1:16, I>> || I <- "abc"]),
-        {ssl_tls, S, 23, {3, 1}, <<"a">>} = do_next(),
-        {ssl_tls, S, 23, {3, 1}, <<"b">>} = do_next(),
-        {tcp_passive, S} = do_next(),
-        do_none()
+        {ssl_tls, S, 23, {3, 1}, <<"a">>} = next(),
+        {ssl_tls, S, 23, {3, 1}, <<"b">>} = next(),
+        {tcp_passive, S} = next(),
+        none()
     end).
 
-%% N-5: every `{S, {data, _}}' counts.
+%% Every `{S, {data, _}}' counts.
 count_counts_port_deliveries(_Config) ->
     do_with_pair([{packet, 1}, {deliver, port}, {active, 2}], fun(S, P) ->
         do_send(P, <<1, "a", 1, "b">>),
-        {S, {data, "a"}} = do_next(),
-        {S, {data, "b"}} = do_next(),
-        {tcp_passive, S} = do_next(),
-        do_none()
+        {S, {data, "a"}} = next(),
+        {S, {data, "b"}} = next(),
+        {tcp_passive, S} = next(),
+        none()
     end).
 
-%% N-5: tcp_closed does not count: no tcp_passive at the end of the stream.
+%% tcp_closed does not count: no tcp_passive at the end of the stream.
 count_ignores_tcp_closed(_Config) ->
     do_with_pair([{packet, 1}, {active, 2}], fun(S, P) ->
         do_send(P, <<1, "a">>),
         do_finish(P),
-        {tcp, S, "a"} = do_next(),
-        {tcp_closed, S} = do_next(),
-        do_none()
+        {tcp, S, "a"} = next(),
+        {tcp_closed, S} = next(),
+        none()
     end).
 
-%% N-5: nor does tcp_error; with `exit_on_close' false the count is still there.
+%% Nor does tcp_error; with `exit_on_close' false the count is still there.
 count_ignores_tcp_error(_Config) ->
     Opts = [{active, 2}, {show_econnreset, true}, {exit_on_close, false}],
     do_with_pair(Opts, fun(S, P) ->
-        do_reset(P),
-        {tcp_error, S, econnreset} = do_next(),
-        {tcp_closed, S} = do_next(),
+        tcp_pairs:peer_reset(P),
+        {tcp_error, S, econnreset} = next(),
+        {tcp_closed, S} = next(),
         {ok, [{active, 2}]} = inet:getopts(S, [active]),
-        do_none()
+        none()
     end).
 
-%% N-5: packets without content are messages like any other.
+%% Packets without content are messages like any other.
 empty_packets_count(_Config) ->
     do_with_pair([binary, {packet, 4}, {active, 2}], fun(S, P) ->
         do_send(P, <<0:32, 0:32, 1:32, "x">>),
-        {tcp, S, <<>>} = do_next(),
-        {tcp, S, <<>>} = do_next(),
-        {tcp_passive, S} = do_next(),
+        {tcp, S, <<>>} = next(),
+        {tcp, S, <<>>} = next(),
+        {tcp_passive, S} = next(),
         {ok, <<"x">>} = gen_tcp:recv(S, 0, 5000)
     end).
 
-%% N-6: close by the owner sends nothing in any mode.
+%% Close by the owner sends nothing in any mode.
 local_close_sends_nothing(_Config) ->
     lists:foreach(fun(Active) ->
         do_with_pair([{active, Active}], fun(S, _P) ->
             ok = gen_tcp:close(S),
-            do_none(20)
+            none()
         end)
     end, [true, once, 5, false]).
 
-%% N-6: nor does close by another process.
+%% Nor does close by another process.
 close_by_another_sends_nothing(_Config) ->
     lists:foreach(fun(Active) ->
         do_with_pair([{active, Active}], fun(S, _P) ->
             ok = tcp_pairs:by_another(fun() -> gen_tcp:close(S) end),
-            do_none(20),
+            none(),
             {error, closed} = gen_tcp:send(S, "x")
         end)
     end, [true, once, 5, false]).
 
-%% N-7: whatever is sent before the end comes before tcp_closed, and nothing
+%% Whatever is sent before the end comes before tcp_closed, and nothing
 %% comes after it, in any packet mode.
 closed_comes_last(_Config) ->
     Cases = [{line, ["a\n", "b\n"]}, {4, [<<1:32, "a">>, <<1:32, "b">>]},
@@ -521,14 +523,14 @@ closed_comes_last(_Config) ->
         do_with_pair([{packet, Packet}, {active, true}], fun(S, P) ->
             do_send(P, [A, B]),
             do_finish(P),
-            {tcp, S, _} = do_next(),
-            {tcp, S, _} = do_next(),
-            {tcp_closed, S} = do_next(),
-            do_none(20)
+            {tcp, S, _} = next(),
+            {tcp, S, _} = next(),
+            {tcp_closed, S} = next(),
+            none()
         end)
     end, Cases).
 
-%% N-8: an incomplete packet at the end of the stream is dropped without a
+%% An incomplete packet at the end of the stream is dropped without a
 %% word.
 partial_packet_is_dropped_at_end(_Config) ->
     Cases = [{4, <<3:32, "abc">>, <<9:32, "abc">>}, {4, <<0:32>>, <<0:24>>},
@@ -537,17 +539,17 @@ partial_packet_is_dropped_at_end(_Config) ->
         do_with_pair([{packet, Packet}, {active, true}], fun(S, P) ->
             do_send(P, [Whole, Part]),
             do_finish(P),
-            {tcp, S, _} = do_next(),
-            {tcp_closed, S} = do_next(),
-            do_none(10)
+            {tcp, S, _} = next(),
+            {tcp_closed, S} = next(),
+            none()
         end)
     end, Cases).
 
-%% N-9: after tcp_closed the socket is gone.
+%% After tcp_closed the socket is gone.
 gone_after_closed(_Config) ->
     do_both_ends([{active, true}], fun(S, P) ->
         do_finish(P),
-        {tcp_closed, S} = do_next(),
+        {tcp_closed, S} = next(),
         {error, closed} = gen_tcp:send(S, "x"),
         {error, closed} = gen_tcp:recv(S, 0, 1000),
         {error, einval} = inet:setopts(S, [{active, true}]),
@@ -556,193 +558,193 @@ gone_after_closed(_Config) ->
         ok = gen_tcp:close(S)
     end).
 
-%% N-9: with `exit_on_close' false it stays open, keeps its active value, and
+%% With `exit_on_close' false it stays open, keeps its active value, and
 %% can send.
 open_after_closed_without_exit_on_close(_Config) ->
     lists:foreach(fun(Active) ->
         Opts = [{active, Active}, {exit_on_close, false}],
         do_with_pair(Opts, fun(S, P) ->
             do_finish(P),
-            {tcp_closed, S} = do_next(),
+            {tcp_closed, S} = next(),
             {ok, [{active, Active}]} = inet:getopts(S, [active]),
             ok = gen_tcp:send(S, "half"),
             {ok, <<"half">>} = socket:recv(P, 4, 5000),
             {ok, _} = inet:peername(S),
-            do_none(10)
+            none()
         end)
     end, [true, once, 7]).
 
-%% N-9: arming such a socket again does not repeat tcp_closed.
+%% Arming such a socket again does not repeat tcp_closed.
 rearming_does_not_repeat_closed(_Config) ->
     do_with_pair([{active, once}, {exit_on_close, false}], fun(S, P) ->
         do_finish(P),
-        {tcp_closed, S} = do_next(),
+        {tcp_closed, S} = next(),
         ok = inet:setopts(S, [{active, false}]),
         ok = inet:setopts(S, [{active, once}]),
         ok = inet:setopts(S, [{active, true}]),
-        do_none(),
+        none(),
         ok = gen_tcp:send(S, "half"),
         {ok, <<"half">>} = socket:recv(P, 4, 5000)
     end).
 
-%% N-10: the stream ended while the socket was passive: arming it sends what
+%% The stream ended while the socket was passive: arming it sends what
 %% had arrived and then tcp_closed.
 arming_after_end_of_stream(_Config) ->
     lists:foreach(fun(Active) ->
         do_with_pair([{active, false}], fun(S, P) ->
             do_finish(P),
             ok = inet:setopts(S, [{active, Active}]),
-            {tcp_closed, S} = do_next(),
-            do_none(10)
+            {tcp_closed, S} = next(),
+            none()
         end)
     end, [true, once, 1]),
     do_with_pair([{packet, 1}, {active, false}], fun(S, P) ->
         do_send(P, <<1, "a">>),
         do_finish(P),
         ok = inet:setopts(S, [{active, true}]),
-        {tcp, S, "a"} = do_next(),
-        {tcp_closed, S} = do_next(),
-        do_none()
+        {tcp, S, "a"} = next(),
+        {tcp_closed, S} = next(),
+        none()
     end).
 
-%% N-10: with `{active, 1}': the packet, tcp_passive, and tcp_closed only when
+%% With `{active, 1}': the packet, tcp_passive, and tcp_closed only when
 %% the socket is armed again.
 arming_count_after_end_of_stream(_Config) ->
     do_with_pair([{packet, 1}, {active, false}], fun(S, P) ->
         do_send(P, <<1, "a">>),
         do_finish(P),
         ok = inet:setopts(S, [{active, 1}]),
-        {tcp, S, "a"} = do_next(),
-        {tcp_passive, S} = do_next(),
-        do_none(),
+        {tcp, S, "a"} = next(),
+        {tcp_passive, S} = next(),
+        none(),
         ok = inet:setopts(S, [{active, 1}]),
-        {tcp_closed, S} = do_next(),
-        do_none()
+        {tcp_closed, S} = next(),
+        none()
     end).
 
-%% T-6: recv has already reported the end; arming still sends tcp_closed, once.
+%% recv has already reported the end; arming still sends tcp_closed, once.
 arming_after_reported_end(_Config) ->
     lists:foreach(fun(Active) ->
         do_with_pair([{active, false}], fun(S, P) ->
             do_finish(P),
             {error, closed} = gen_tcp:recv(S, 0, 5000),
-            do_none(10),
+            none(),
             ok = inet:setopts(S, [{active, Active}]),
-            {tcp_closed, S} = do_next(),
-            do_none(10),
+            {tcp_closed, S} = next(),
+            none(),
             {error, closed} = gen_tcp:send(S, "x")
         end)
     end, [true, once, 1]).
 
-%% N-11: another process arms the socket; the message goes to the owner.
+%% Another process arms the socket; the message goes to the owner.
 messages_go_to_owner_not_to_setter(_Config) ->
     do_with_pair([{packet, 1}, {active, false}], fun(S, P) ->
         [ok = tcp_pairs:by_another(fun() ->
              do_send(P, <<1, "a">>),
              Result = inet:setopts(S, [{active, Active}]),
-             do_none(10),
+             none(),
              Result
          end) || Active <- [once, 1]],
-        {tcp, S, "a"} = do_next(),
-        {tcp, S, "a"} = do_next(),
-        {tcp_passive, S} = do_next(),
-        do_none()
+        {tcp, S, "a"} = next(),
+        {tcp, S, "a"} = next(),
+        {tcp_passive, S} = next(),
+        none()
     end).
 
-%% N-12: `{active, 0}' among the options of connect sends tcp_passive.
+%% `{active, 0}' among the options of connect sends tcp_passive.
 zero_in_connect_options(_Config) ->
     lists:foreach(fun(N) ->
         do_with_pair([{active, N}], fun(S, _P) ->
-            {tcp_passive, S} = do_next(),
+            {tcp_passive, S} = next(),
             {ok, [{active, false}]} = inet:getopts(S, [active]),
-            do_none(10)
+            none()
         end)
     end, [0, -1, -32768]).
 
-%% N-12: `{active, 0}' among the options of listen sends one for the listener;
+%% `{active, 0}' among the options of listen sends one for the listener;
 %% the accepted socket is passive and sends none.
 zero_in_listen_options(_Config) ->
     {ok, L} = do_listen([{active, 0}]),
-    {tcp_passive, L} = do_next(),
+    {tcp_passive, L} = next(),
     P = do_dial(L),
     {ok, S} = gen_tcp:accept(L, 5000),
     {ok, [{active, false}]} = inet:getopts(S, [active]),
     do_send(P, "x"),
-    do_none(),
+    none(),
     {ok, "x"} = gen_tcp:recv(S, 1, 5000),
-    do_reset(P),
+    tcp_pairs:peer_reset(P),
     ok = gen_tcp:close(S),
     ok = gen_tcp:close(L),
-    do_none(10).
+    none().
 
-%% N-12, T-4: so does every `{active, 0}' that is set on a listener.
+%% So does every `{active, 0}' that is set on a listener.
 zero_on_listener(_Config) ->
     {ok, L} = do_listen([{active, true}]),
     ok = inet:setopts(L, [{active, 0}]),
-    {tcp_passive, L} = do_next(),
+    {tcp_passive, L} = next(),
     ok = inet:setopts(L, [{active, 0}]),
-    {tcp_passive, L} = do_next(),
+    {tcp_passive, L} = next(),
     {ok, [{active, false}]} = inet:getopts(L, [active]),
     ok = inet:setopts(L, [{active, false}]),
-    do_none(),
+    none(),
     ok = gen_tcp:close(L).
 
-%% N-12: a negative number on a listener does the same.
+%% A negative number on a listener does the same.
 negative_on_listener(_Config) ->
     {ok, L} = do_listen([{active, false}]),
     ok = inet:setopts(L, [{active, -3}]),
-    {tcp_passive, L} = do_next(),
+    {tcp_passive, L} = next(),
     ok = inet:setopts(L, [{active, 3}]),
     {ok, [{active, 3}]} = inet:getopts(L, [active]),
     ok = inet:setopts(L, [{active, -3}]),
-    {tcp_passive, L} = do_next(),
-    do_none(),
+    {tcp_passive, L} = next(),
+    none(),
     ok = gen_tcp:close(L).
 
-%% N-12: otherwise a listener sends nothing, whatever arrives at it.
+%% Otherwise a listener sends nothing, whatever arrives at it.
 listener_sends_nothing(_Config) ->
     {ok, L} = do_listen([{active, true}]),
     P = do_dial(L),
     do_send(P, "x"),
-    do_none(),
+    none(),
     ok = inet:setopts(L, [{active, once}]),
-    do_none(20),
-    do_reset(P),
-    do_none(20),
+    none(),
+    tcp_pairs:peer_reset(P),
+    none(),
     ok = gen_tcp:close(L),
-    do_none(10).
+    none().
 
-%% N-13, T-21: a framing error right behind a good packet in the same read is
+%% A framing error right behind a good packet in the same read is
 %% reported when there is something to read again.
 late_framing_error(_Config) ->
     do_with_pair([{packet, tpkt}, {active, true}], fun(S, P) ->
         do_send(P, <<3, 0, 5:16, "a", 9, 9, 9, 9>>),
-        {tcp, S, [3, 0, 0, 5, $a]} = do_next(),
-        do_none(),
+        {tcp, S, [3, 0, 0, 5, $a]} = next(),
+        none(),
         do_send(P, "x"),
-        {tcp_error, S, emsgsize} = do_next(),
-        {tcp_closed, S} = do_next(),
-        do_none()
+        {tcp_error, S, emsgsize} = next(),
+        {tcp_closed, S} = next(),
+        none()
     end).
 
-%% N-13: the end of the stream is such an event.
+%% The end of the stream is such an event.
 late_framing_error_at_end(_Config) ->
     do_with_pair([{packet, tpkt}, {active, true}], fun(S, P) ->
         do_send(P, <<3, 0, 5:16, "a", 9, 9, 9, 9>>),
-        {tcp, S, [3, 0, 0, 5, $a]} = do_next(),
+        {tcp, S, [3, 0, 0, 5, $a]} = next(),
         do_finish(P),
-        case do_next() of
-            {tcp_error, S, emsgsize} -> {tcp_closed, S} = do_next();
+        case next() of
+            {tcp_error, S, emsgsize} -> {tcp_closed, S} = next();
             {tcp_closed, S} -> ct:fail(error_was_not_reported)
         end,
-        do_none()
+        none()
     end).
 
 %%
 %% The arithmetic of {active, N}
 %%
 
-%% 2.3: from every start, each setting gives the value and the number of
+%% From every start, each setting gives the value and the number of
 %% tcp_passive messages of the table.
 count_arithmetic(_Config) ->
     Rows = [{false, 3, 3, 0}, {true, 3, 3, 0}, {once, 3, 3, 0},
@@ -769,7 +771,7 @@ count_arithmetic(_Config) ->
         end)
     end, Rows).
 
-%% 2.3: what is out of range, or no value at all, is einval and changes nothing.
+%% What is out of range, or no value at all, is einval and changes nothing.
 count_refusals(_Config) ->
     Starts = [true, once, false, 4],
     Bad = [32768, -32769, 100000, 1 bsl 40, foo, 1.0, "1", <<>>, []],
@@ -779,7 +781,7 @@ count_refusals(_Config) ->
          [] = tcp_pairs:flush()
      end) || Start <- Starts].
 
-%% 2.3: so is a sum above 32767; the count is as before and still works.
+%% So is a sum above 32767; the count is as before and still works.
 refused_count_changes_nothing(_Config) ->
     do_with_pair([{packet, 1}, {active, 32767}], fun(S, P) ->
         {error, einval} = inet:setopts(S, [{active, 1}]),
@@ -788,13 +790,13 @@ refused_count_changes_nothing(_Config) ->
         {error, einval} = inet:setopts(S, [{active, 32766}]),
         {ok, [{active, 2}]} = inet:getopts(S, [active]),
         do_send(P, <<1, "a", 1, "b", 1, "c">>),
-        {tcp, S, "a"} = do_next(),
-        {tcp, S, "b"} = do_next(),
-        {tcp_passive, S} = do_next(),
-        do_none()
+        {tcp, S, "a"} = next(),
+        {tcp, S, "b"} = next(),
+        {tcp_passive, S} = next(),
+        none()
     end).
 
-%% 2.3: in connect and listen a value out of range is exit(badarg).
+%% In connect and listen a value out of range is exit(badarg).
 refused_in_connect_and_listen(_Config) ->
     {ok, L} = do_listen([]),
     {ok, Port} = inet:port(L),
@@ -805,7 +807,7 @@ refused_in_connect_and_listen(_Config) ->
      end || Bad <- [32768, -32769, foo, "1"]],
     ok = gen_tcp:close(L).
 
-%% 2.3: counts in one call add up.
+%% Counts in one call add up.
 several_counts_in_one_call(_Config) ->
     do_with_pair([{active, false}], fun(S, _P) ->
         ok = inet:setopts(S, [{active, 5}, {active, 10}]),
@@ -815,7 +817,7 @@ several_counts_in_one_call(_Config) ->
         [] = tcp_pairs:flush()
     end).
 
-%% R-2, T-2: setopts works from the last entry to the first.
+%% setopts works from the last entry to the first.
 last_entry_is_applied_first(_Config) ->
     do_with_pair([{active, false}], fun(S, _P) ->
         ok = inet:setopts(S, [{active, false}, {active, 10}]),
@@ -827,51 +829,51 @@ last_entry_is_applied_first(_Config) ->
         [] = tcp_pairs:flush()
     end).
 
-%% 2.3, T-4: `{active, 0}' sends tcp_passive every time, also when the socket
+%% `{active, 0}' sends tcp_passive every time, also when the socket
 %% was passive; `false' never does.
 zero_repeats_tcp_passive(_Config) ->
     do_both_ends([{active, false}], fun(S, _P) ->
         ok = inet:setopts(S, [{active, 0}]),
-        {tcp_passive, S} = do_now(),
+        {tcp_passive, S} = next_now(),
         ok = inet:setopts(S, [{active, 0}]),
-        {tcp_passive, S} = do_now(),
+        {tcp_passive, S} = next_now(),
         ok = inet:setopts(S, [{active, -7}]),
-        {tcp_passive, S} = do_now(),
+        {tcp_passive, S} = next_now(),
         ok = inet:setopts(S, [{active, false}]),
-        do_none(20)
+        none()
     end).
 
-%% 2.3: getopts shows what is left of the count, and never 0.
+%% getopts shows what is left of the count, and never 0.
 count_reads_what_is_left(_Config) ->
     do_with_pair([{packet, 1}, {active, 3}], fun(S, P) ->
         [begin
              {ok, [{active, Left}]} = inet:getopts(S, [active]),
              do_send(P, <<1, "a">>),
-             {tcp, S, "a"} = do_next()
+             {tcp, S, "a"} = next()
          end || Left <- [3, 2, 1]],
-        {tcp_passive, S} = do_next(),
+        {tcp_passive, S} = next(),
         {ok, [{active, false}]} = inet:getopts(S, [active])
     end).
 
-%% 2.3: `false', `true' and `once' forget the count, and no tcp_passive comes
+%% `false', `true' and `once' forget the count, and no tcp_passive comes
 %% for it, at once or when it would have run out.
 forgotten_count_sends_no_tcp_passive(_Config) ->
     do_with_pair([{packet, 1}, {active, 2}], fun(S, P) ->
         ok = inet:setopts(S, [{active, true}]),
         do_send(P, <<1, "a", 1, "b", 1, "c">>),
-        [{tcp, S, [C]} = do_next() || C <- "abc"],
+        [{tcp, S, [C]} = next() || C <- "abc"],
         ok = inet:setopts(S, [{active, 2}]),
         ok = inet:setopts(S, [{active, once}]),
         do_send(P, <<1, "d">>),
-        {tcp, S, "d"} = do_next(),
+        {tcp, S, "d"} = next(),
         ok = inet:setopts(S, [{active, 2}]),
         ok = inet:setopts(S, [{active, false}]),
-        do_none(20),
+        none(),
         ok = inet:setopts(S, [{active, 2}]),
         {ok, [{active, 2}]} = inet:getopts(S, [active])
     end).
 
-%% N-12, T-20: an accepted socket starts with a copy of the listener's count.
+%% An accepted socket starts with a copy of the listener's count.
 count_is_inherited_not_consumed(_Config) ->
     {ok, L} = do_listen([{packet, 1}, {active, 2}]),
     [begin
@@ -879,17 +881,17 @@ count_is_inherited_not_consumed(_Config) ->
          {ok, S} = gen_tcp:accept(L, 5000),
          {ok, [{active, 2}]} = inet:getopts(S, [active]),
          do_send(P, <<1, "a", 1, "b">>),
-         {tcp, S, "a"} = do_next(),
-         {tcp, S, "b"} = do_next(),
-         {tcp_passive, S} = do_next(),
+         {tcp, S, "a"} = next(),
+         {tcp, S, "b"} = next(),
+         {tcp_passive, S} = next(),
          {ok, [{active, 2}]} = inet:getopts(L, [active]),
-         do_reset(P),
+         tcp_pairs:peer_reset(P),
          ok = gen_tcp:close(S)
      end || _ <- [1, 2]],
     ok = gen_tcp:close(L),
-    do_none(10).
+    none().
 
-%% T-20, R-7: the value the listener has when the connection is handed out.
+%% The value the listener has when the connection is handed out.
 modes_are_inherited(_Config) ->
     {ok, L} = do_listen([{active, true}]),
     [begin
@@ -897,187 +899,187 @@ modes_are_inherited(_Config) ->
          ok = inet:setopts(L, [{active, Active}]),
          {ok, S} = gen_tcp:accept(L, 5000),
          {ok, [{active, Active}]} = inet:getopts(S, [active]),
-         do_reset(P),
+         tcp_pairs:peer_reset(P),
          ok = gen_tcp:close(S)
      end || Active <- [true, once, false]],
     ok = gen_tcp:close(L).
 
-%% 2.3: a count is raised while it runs; tcp_passive comes after the sum.
+%% A count is raised while it runs; tcp_passive comes after the sum.
 count_added_while_running(_Config) ->
     do_with_pair([{packet, 1}, {active, 2}], fun(S, P) ->
         do_send(P, <<1, "a">>),
-        {tcp, S, "a"} = do_next(),
+        {tcp, S, "a"} = next(),
         ok = inet:setopts(S, [{active, 2}]),
         do_send(P, <<1, "b", 1, "c", 1, "d">>),
-        {tcp, S, "b"} = do_next(),
-        {tcp, S, "c"} = do_next(),
-        {tcp, S, "d"} = do_next(),
-        {tcp_passive, S} = do_next(),
-        do_none(20)
+        {tcp, S, "b"} = next(),
+        {tcp, S, "c"} = next(),
+        {tcp, S, "d"} = next(),
+        {tcp_passive, S} = next(),
+        none()
     end).
 
 %%
 %% Arming a socket when input is there
 %%
 
-%% B-1, T-5: a byte that is in the kernel is in the mailbox when setopts
+%% A byte that is in the kernel is in the mailbox when setopts
 %% returns.
 once_finds_byte_in_kernel(_Config) ->
     do_both_ends([{active, false}], fun(S, P) ->
         [begin
              do_send(P, [C]),
              ok = inet:setopts(S, [{active, once}]),
-             {tcp, S, [C]} = do_now(),
+             {tcp, S, [C]} = next_now(),
              {ok, [{active, false}]} = inet:getopts(S, [active])
          end || C <- "abcdefgh"]
     end).
 
-%% B-1, T-5: the same with a count, followed by tcp_passive.
+%% The same with a count, followed by tcp_passive.
 count_finds_byte_in_kernel(_Config) ->
     do_with_pair([{active, false}], fun(S, P) ->
         [begin
              do_send(P, [C]),
              ok = inet:setopts(S, [{active, 1}]),
-             {tcp, S, [C]} = do_now(),
-             {tcp_passive, S} = do_now()
+             {tcp, S, [C]} = next_now(),
+             {tcp_passive, S} = next_now()
          end || C <- "abcdefgh"]
     end).
 
-%% B-1: the same in a packet mode, after arming with `once' and a count.
+%% The same in a packet mode, after arming with `once' and a count.
 once_finds_packet_in_kernel(_Config) ->
     do_with_pair([{packet, 4}, {active, false}], fun(S, P) ->
         do_send(P, <<1:32, "a">>),
         ok = inet:setopts(S, [{active, once}]),
-        {tcp, S, "a"} = do_now(),
+        {tcp, S, "a"} = next_now(),
         do_send(P, <<1:32, "b">>),
         ok = inet:setopts(S, [{active, 2}]),
-        {tcp, S, "b"} = do_now(),
+        {tcp, S, "b"} = next_now(),
         {ok, [{active, 1}]} = inet:getopts(S, [active])
     end).
 
-%% B-1: so is a packet that was read together with an earlier one.
+%% So is a packet that was read together with an earlier one.
 once_finds_buffered_packet(_Config) ->
     do_with_pair([{packet, 1}, {active, false}], fun(S, P) ->
         do_send(P, <<1, "a", 1, "b", 1, "c">>),
         {ok, "a"} = gen_tcp:recv(S, 0, 5000),
         ok = inet:setopts(S, [{active, once}]),
-        {tcp, S, "b"} = do_now(),
+        {tcp, S, "b"} = next_now(),
         ok = inet:setopts(S, [{active, 1}]),
-        {tcp, S, "c"} = do_now(),
-        {tcp_passive, S} = do_now()
+        {tcp, S, "c"} = next_now(),
+        {tcp_passive, S} = next_now()
     end).
 
-%% B-1, N-2: `once' takes exactly one of several buffered packets.
+%% `once' takes exactly one of several buffered packets.
 once_takes_one_buffered_packet(_Config) ->
     do_with_pair([{packet, 1}, {active, false}], fun(S, P) ->
         do_send(P, <<1, "a", 1, "b", 1, "c">>),
         [begin
              ok = inet:setopts(S, [{active, once}]),
-             {tcp, S, [C]} = do_now(),
-             none = do_now()
+             {tcp, S, [C]} = next_now(),
+             none = next_now()
          end || C <- "abc"],
-        do_none(20)
+        none()
     end).
 
-%% B-1, N-5: a count takes as many buffered packets as it says; the first is
+%% A count takes as many buffered packets as it says; the first is
 %% there at once.
 count_takes_one_buffered_packet(_Config) ->
     do_with_pair([{packet, 1}, {active, false}], fun(S, P) ->
         do_send(P, <<1, "a", 1, "b", 1, "c", 1, "d">>),
         ok = inet:setopts(S, [{active, 3}]),
-        {tcp, S, "a"} = do_now(),
-        {tcp, S, "b"} = do_next(),
-        {tcp, S, "c"} = do_next(),
-        {tcp_passive, S} = do_next(),
-        do_none(20),
+        {tcp, S, "a"} = next_now(),
+        {tcp, S, "b"} = next(),
+        {tcp, S, "c"} = next(),
+        {tcp_passive, S} = next(),
+        none(),
         {ok, "d"} = gen_tcp:recv(S, 0, 5000)
     end).
 
-%% B-1, T-5: the end of the stream that the kernel knows of is in the mailbox
+%% The end of the stream that the kernel knows of is in the mailbox
 %% when setopts returns.
 once_finds_end_of_stream(_Config) ->
     do_with_pair([{active, false}], fun(S, P) ->
         do_finish(P),
         ok = inet:setopts(S, [{active, once}]),
-        {tcp_closed, S} = do_now()
+        {tcp_closed, S} = next_now()
     end).
 
-%% B-1, T-5: with a count too.
+%% With a count too.
 count_finds_end_of_stream(_Config) ->
     do_with_pair([{active, false}], fun(S, P) ->
         do_finish(P),
         ok = inet:setopts(S, [{active, 3}]),
-        {tcp_closed, S} = do_now()
+        {tcp_closed, S} = next_now()
     end).
 
-%% B-1: and a reset.
+%% And a reset.
 once_finds_reset(_Config) ->
     do_with_pair([{active, false}, {show_econnreset, true}], fun(S, P) ->
-        do_reset(P),
+        tcp_pairs:peer_reset(P),
         ok = tcp_pairs:reset_arrived(S),
         ok = inet:setopts(S, [{active, once}]),
-        {tcp_error, S, econnreset} = do_now(),
-        {tcp_closed, S} = do_now()
+        {tcp_error, S, econnreset} = next_now(),
+        {tcp_closed, S} = next_now()
     end).
 
-%% B-1: bytes that were pushed back are input like any other.
+%% Bytes that were pushed back are input like any other.
 once_finds_unread_bytes(_Config) ->
     do_with_pair([{packet, 1}, {active, false}], fun(S, _P) ->
         ok = gen_tcp:unrecv(S, <<1, "u">>),
         ok = inet:setopts(S, [{active, once}]),
-        {tcp, S, "u"} = do_now()
+        {tcp, S, "u"} = next_now()
     end).
 
-%% B-2: `true' sends all complete packets that were read before setopts returns.
+%% `true' sends all complete packets that were read before setopts returns.
 true_finds_buffered_packets(_Config) ->
     do_with_pair([{packet, 1}, {active, false}], fun(S, P) ->
         do_send(P, <<1, "a", 1, "b", 1, "c", 1>>),
         {ok, "a"} = gen_tcp:recv(S, 0, 5000),
         ok = inet:setopts(S, [{active, true}]),
-        {tcp, S, "b"} = do_now(),
-        {tcp, S, "c"} = do_now(),
-        do_none(20),
+        {tcp, S, "b"} = next_now(),
+        {tcp, S, "c"} = next_now(),
+        none(),
         do_send(P, "d"),
-        {tcp, S, "d"} = do_next()
+        {tcp, S, "d"} = next()
     end).
 
-%% B-2: what is still in the kernel, and the end of the stream, follow shortly.
+%% What is still in the kernel, and the end of the stream, follow shortly.
 true_finds_kernel_input(_Config) ->
     do_with_pair([{packet, 1}, {active, false}], fun(S, P) ->
         do_send(P, <<1, "a", 1, "b">>),
         do_finish(P),
         ok = inet:setopts(S, [{active, true}]),
-        {tcp, S, "a"} = do_next(),
-        {tcp, S, "b"} = do_next(),
-        {tcp_closed, S} = do_next()
+        {tcp, S, "a"} = next(),
+        {tcp, S, "b"} = next(),
+        {tcp_closed, S} = next()
     end).
 
-%% B-3: the packet type is changed in the call that arms: what was read before
+%% The packet type is changed in the call that arms: what was read before
 %% is parsed with the new type and is in the mailbox when setopts returns.
 packet_change_finds_buffered_packet(_Config) ->
     do_with_pair([{packet, line}, {active, false}], fun(S, P) ->
         do_send(P, ["a\n", <<1:16, "b">>, <<1:16, "c">>]),
         {ok, "a\n"} = gen_tcp:recv(S, 0, 5000),
         ok = inet:setopts(S, [{packet, 2}, {active, once}]),
-        {tcp, S, "b"} = do_now(),
+        {tcp, S, "b"} = next_now(),
         {ok, "c"} = gen_tcp:recv(S, 0, 5000)
     end).
 
-%% B-3: the packet type is changed while the socket waits; the next input is
+%% The packet type is changed while the socket waits; the next input is
 %% parsed with the new type.
 packet_change_while_armed(_Config) ->
     do_with_pair([{packet, line}, {active, true}], fun(S, P) ->
         do_send(P, "a\n"),
-        {tcp, S, "a\n"} = do_next(),
+        {tcp, S, "a\n"} = next(),
         ok = inet:setopts(S, [{packet, 2}]),
         do_send(P, <<2:16, "b\n">>),
-        {tcp, S, "b\n"} = do_next(),
+        {tcp, S, "b\n"} = next(),
         ok = inet:setopts(S, [{packet, line}]),
         do_send(P, "c\n"),
-        {tcp, S, "c\n"} = do_next()
+        {tcp, S, "c\n"} = next()
     end).
 
-%% B-4: once setopts has returned with `{active, false}' no message is made,
+%% Once setopts has returned with `{active, false}' no message is made,
 %% although the peer is sending all the time; recv continues the stream.
 passive_means_silence(_Config) ->
     do_with_pair([binary, {packet, 4}, {active, true}], fun(S, P) ->
@@ -1085,24 +1087,24 @@ passive_means_silence(_Config) ->
         Seen = do_count_messages(S, 1, 100),
         ok = inet:setopts(S, [{active, false}]),
         Next = do_count_waiting(S, Seen),
-        do_none(),
+        none(),
         [{ok, <<I:32>>} = gen_tcp:recv(S, 0, 5000)
          || I <- lists:seq(Next, 5000)]
     end).
 
-%% B-4: an incomplete packet that was read while armed is completed by recv.
+%% An incomplete packet that was read while armed is completed by recv.
 passive_keeps_partial_packet(_Config) ->
     do_with_pair([{packet, 1}, {active, true}], fun(S, P) ->
         do_send(P, <<1, "a", 3, "b">>),
-        {tcp, S, "a"} = do_next(),
+        {tcp, S, "a"} = next(),
         ok = inet:setopts(S, [{active, false}]),
         {error, timeout} = gen_tcp:recv(S, 0, 20),
         do_send(P, "cd"),
         {ok, "bcd"} = gen_tcp:recv(S, 0, 5000),
-        do_none(10)
+        none()
     end).
 
-%% B-4: switching between `true', `once', a count and recv many times, with the
+%% Switching between `true', `once', a count and recv many times, with the
 %% peer sending all the time, loses no packet and changes no order.
 toggling_loses_nothing(_Config) ->
     do_with_pair([binary, {packet, 4}, {active, false}], fun(S, P) ->
@@ -1111,44 +1113,44 @@ toggling_loses_nothing(_Config) ->
         do_toggle(S, 1, Last)
     end).
 
-%% N-2: the usual loop: one packet, then `once' again.
+%% The usual loop: one packet, then `once' again.
 once_pump_loses_nothing(_Config) ->
     do_with_pair([binary, {packet, 4}, {active, once}], fun(S, P) ->
         do_numbers(P, 3000),
         [begin
-             {tcp, S, <<I:32>>} = do_next(),
+             {tcp, S, <<I:32>>} = next(),
              ok = inet:setopts(S, [{active, once}])
          end || I <- lists:seq(1, 3000)],
-        none = do_now()
+        none = next_now()
     end).
 
-%% N-5: the usual loop with a count: re-armed at tcp_passive.
+%% The usual loop with a count: re-armed at tcp_passive.
 count_pump_loses_nothing(_Config) ->
     do_with_pair([binary, {packet, 4}, {active, 7}], fun(S, P) ->
         do_numbers(P, 2800),
         [begin
-             [{tcp, S, <<I:32>>} = do_next()
+             [{tcp, S, <<I:32>>} = next()
               || I <- lists:seq(First, First + 6)],
-             {tcp_passive, S} = do_next(),
+             {tcp_passive, S} = next(),
              ok = inet:setopts(S, [{active, 7}])
          end || First <- lists:seq(1, 2800, 7)],
-        none = do_now()
+        none = next_now()
     end).
 
-%% N-2, D-6: after `once' has fired recv may be used; while it waits recv is
+%% After `once' has fired recv may be used; while it waits recv is
 %% einval.
 recv_between_once(_Config) ->
     do_with_pair([{packet, 1}, {active, once}], fun(S, P) ->
         {error, einval} = gen_tcp:recv(S, 0, 0),
         do_send(P, <<1, "a", 1, "b", 1, "c">>),
-        {tcp, S, "a"} = do_next(),
+        {tcp, S, "a"} = next(),
         {ok, "b"} = gen_tcp:recv(S, 0, 5000),
         ok = inet:setopts(S, [{active, once}]),
-        {tcp, S, "c"} = do_next(),
-        do_none(10)
+        {tcp, S, "c"} = next(),
+        none()
     end).
 
-%% T-19: a connection from an armed listener is armed before accept returns: its
+%% A connection from an armed listener is armed before accept returns: its
 %% data and its end arrive without another call, and then it is gone.
 accepted_socket_is_armed_at_once(_Config) ->
     {ok, L} = do_listen([{packet, 1}, {active, true}]),
@@ -1156,10 +1158,10 @@ accepted_socket_is_armed_at_once(_Config) ->
     do_send(P, <<1, "a">>),
     do_finish(P),
     {ok, S} = gen_tcp:accept(L, 5000),
-    {tcp, S, "a"} = do_next(),
-    {tcp_closed, S} = do_next(),
+    {tcp, S, "a"} = next(),
+    {tcp_closed, S} = next(),
     {error, einval} = inet:peername(S),
-    do_reset(P),
+    tcp_pairs:peer_reset(P),
     ok = gen_tcp:close(L).
 
 %%
@@ -1177,12 +1179,12 @@ do_numbers(P, Last) ->
 do_count_messages(_S, Next, Limit) when Next > Limit ->
     Next;
 do_count_messages(S, Next, Limit) ->
-    {tcp, S, <<Next:32>>} = do_next(),
+    {tcp, S, <<Next:32>>} = next(),
     do_count_messages(S, Next + 1, Limit).
 
 %% Takes what is in the mailbox already; returns the number that is due then.
 do_count_waiting(S, Next) ->
-    case do_now() of
+    case next_now() of
         {tcp, S, <<Next:32>>} -> do_count_waiting(S, Next + 1);
         none -> Next
     end.
@@ -1192,21 +1194,21 @@ do_toggle(_S, Next, Last) when Next > Last ->
 do_toggle(S, Next, Last) ->
     Active = element(1 + Next rem 3, {true, once, 3}),
     ok = inet:setopts(S, [{active, Active}]),
-    {tcp, S, <<Next:32>>} = do_next(),
+    {tcp, S, <<Next:32>>} = next(),
     ok = inet:setopts(S, [{active, false}]),
     Then = do_toggle_waiting(S, Next + 1),
-    none = do_now(),
+    none = next_now(),
     case Then > Last of
         true ->
             ok;
         false ->
             {ok, <<Then:32>>} = gen_tcp:recv(S, 0, 5000),
-            none = do_now(),
+            none = next_now(),
             do_toggle(S, Then + 1, Last)
     end.
 
 do_toggle_waiting(S, Next) ->
-    case do_now() of
+    case next_now() of
         {tcp, S, <<Next:32>>} -> do_toggle_waiting(S, Next + 1);
         {tcp_passive, S} -> do_toggle_waiting(S, Next);
         none -> Next
@@ -1224,7 +1226,7 @@ do_both_ends(Opts, Fun) ->
     {ok, S} = gen_tcp:accept(L, 5000),
     try Fun(S, P)
     after
-        do_reset(P),
+        tcp_pairs:peer_reset(P),
         gen_tcp:close(S),
         gen_tcp:close(L)
     end.
@@ -1238,7 +1240,7 @@ do_with_pair(Opts, Fun) ->
     tcp_pairs:peer_close(L),
     try Fun(S, P)
     after
-        do_reset(P),
+        tcp_pairs:peer_reset(P),
         gen_tcp:close(S)
     end.
 
@@ -1259,28 +1261,9 @@ do_finish(P) ->
     ok = tcp_pairs:peer_shutdown(P, write),
     ok = tcp_pairs:acknowledged(P).
 
-%% Resets the connection; a case may have done so already.
-do_reset(P) ->
-    case socket:setopt(P, {socket, linger}, #{onoff => true, linger => 0}) of
-        ok -> ok = socket:close(P);
-        {error, closed} -> ok
-    end.
-
 %%
 %% The mailbox
 %%
-
-do_next() ->
-    receive Message -> Message after 10000 -> timeout end.
-
-do_now() ->
-    receive Message -> Message after 0 -> none end.
-
-do_none() ->
-    do_none(50).
-
-do_none(Time) ->
-    receive Message -> ct:fail({unexpected, Message}) after Time -> ok end.
 
 %% The next Octets bytes of S, from messages.
 do_gather(S, Octets) ->
@@ -1289,5 +1272,5 @@ do_gather(S, Octets) ->
 do_gather_chunks(_S, 0) ->
     [];
 do_gather_chunks(S, Octets) when Octets > 0 ->
-    {tcp, S, Data} = do_next(),
+    {tcp, S, Data} = next(),
     [Data | do_gather_chunks(S, Octets - iolist_size(Data))].

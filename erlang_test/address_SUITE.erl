@@ -41,7 +41,7 @@
     fd_refusals/1
 ]).
 
--import(tcp_pairs, [outcome/1, flush/0, is_gone/1, eventually/1]).
+-import(tcp_pairs, [outcome/1, is_gone/1, eventually/1]).
 
 -define(LOOPBACK, {127, 0, 0, 1}).
 -define(LOOPBACK6, {0, 0, 0, 0, 0, 0, 0, 1}).
@@ -105,7 +105,7 @@ end_per_group(Group, Config) ->
 %% Which family, which address
 %%
 
-%% G-1, G-5: the family comes from an atom or the address; what a listener
+%% The family comes from an atom or the address; what a listener
 %% without an address is bound to.
 family_of_a_listener(_Config) ->
     [begin
@@ -124,7 +124,7 @@ family_of_a_listener(_Config) ->
     ]],
     ok.
 
-%% G-1: an IPv6 destination needs no option.
+%% An IPv6 destination needs no option.
 family_of_a_connection(_Config) ->
     {ok, L} = gen_tcp:listen(0, [inet6, {backlog, 20}]),
     {ok, Port} = inet:port(L),
@@ -140,7 +140,7 @@ family_of_a_connection(_Config) ->
     ]],
     ok = gen_tcp:close(L).
 
-%% G-2: ip and ifaddr are the same option.
+%% ip and ifaddr are the same option.
 ip_and_ifaddr_of_a_listener(_Config) ->
     [begin
         {ok, L} = gen_tcp:listen(0, Opts ++ [{Name, Address}]),
@@ -157,7 +157,7 @@ ip_and_ifaddr_of_a_listener(_Config) ->
     ]],
     ok.
 
-%% G-2
+%% Of ip and ifaddr the last one given counts.
 last_address_wins(_Config) ->
     [begin
         {ok, L} = gen_tcp:listen(0, [{First, {127, 0, 0, 31}}, {Second, {127, 0, 0, 32}}]),
@@ -170,14 +170,14 @@ last_address_wins(_Config) ->
     end || First <- [ip, ifaddr], Second <- [ip, ifaddr]],
     ok.
 
-%% G-2: strings, names and the other family
+%% Strings, names and the other family
 bad_addresses_of_a_listener(_Config) ->
     [{raised, exit, badarg} = outcome(fun() -> gen_tcp:listen(0, Opts) end)
      || Opts <- [[{ip, "127.0.0.1"}], [{ip, localhost}], [{ip, {127, 0, 0, 256}}],
                  [{ifaddr, "127.0.0.1"}], [inet, {ip, ?LOOPBACK6}], [inet6, {ip, ?LOOPBACK}]]],
     ok.
 
-%% G-2, G-5, G-6: the source address; any and undefined leave it to the kernel.
+%% The source address; any and undefined leave it to the kernel.
 source_address_of_a_connection(_Config) ->
     {L, Port} = tcp_pairs:listen(),
     [begin
@@ -194,7 +194,7 @@ source_address_of_a_connection(_Config) ->
     ]],
     ok = gen_tcp:close(L).
 
-%% G-6: a source port of one's own; port 0 is any port.
+%% A source port of one's own; port 0 is any port.
 source_port_of_a_connection(_Config) ->
     {L, Port} = tcp_pairs:listen(),
     Source = do_unused_port(),
@@ -207,7 +207,7 @@ source_port_of_a_connection(_Config) ->
     [ok = gen_tcp:close(S) || S <- [S1, S2, L]],
     ok.
 
-%% G-2
+%% A string or a name exits with badarg, an address of the other family is eafnosupport.
 bad_source_addresses(_Config) ->
     {L, Port} = tcp_pairs:listen(),
     [{raised, exit, badarg} = outcome(fun() -> gen_tcp:connect(?LOOPBACK, Port, [Opt]) end)
@@ -221,7 +221,7 @@ bad_source_addresses(_Config) ->
 %% Maps
 %%
 
-%% G-3, G-7: a map as ifaddr; the answers are tuples all the same.
+%% A map as ifaddr; the answers are tuples all the same.
 ifaddr_map_of_a_listener(_Config) ->
     [begin
         {ok, L} = gen_tcp:listen(0, [{ifaddr, Map} | Opts]),
@@ -239,7 +239,7 @@ ifaddr_map_of_a_listener(_Config) ->
     ]],
     ok.
 
-%% G-3: the map's port counts, not the argument of listen, unless a later
+%% The map's port counts, not the argument of listen, unless a later
 %% port edits it.
 ifaddr_map_decides_the_port(_Config) ->
     [P1, P2, P3] = [do_unused_port() || _ <- [1, 2, 3]],
@@ -259,14 +259,14 @@ ifaddr_map_decides_the_port(_Config) ->
     true = Port =/= P2,
     ok = gen_tcp:close(L).
 
-%% G-4
+%% A map without family raises, one of an unknown or another family is einval.
 ifaddr_map_refusals(_Config) ->
     {raised, error, invalid} = outcome(fun() -> gen_tcp:listen(0, [{ifaddr, #{}}]) end),
     {error, einval} = gen_tcp:listen(0, [{ifaddr, #{family => foo}}]),
     {error, einval} = gen_tcp:listen(0, [inet6, {ifaddr, #{family => inet, addr => loopback}}]),
     ok.
 
-%% G-3: as the source of a connection to a map
+%% As the source of a connection to a map
 ifaddr_map_of_a_connection(_Config) ->
     {L, Port} = tcp_pairs:listen([{backlog, 20}]),
     Destination = #{family => inet, addr => ?LOOPBACK, port => Port},
@@ -288,7 +288,7 @@ ifaddr_map_of_a_connection(_Config) ->
     ]],
     ok = gen_tcp:close(L).
 
-%% G-3, G-4
+%% With any other destination connect exits with badarg.
 ifaddr_map_needs_a_map_as_destination(_Config) ->
     {L, Port} = tcp_pairs:listen(),
     Map = #{family => inet, addr => loopback},
@@ -305,7 +305,7 @@ ifaddr_map_needs_a_map_as_destination(_Config) ->
 %% IPv4 and IPv6
 %%
 
-%% G-5, G-7: what one end calls its own name the other calls its peer.
+%% What one end calls its own name the other calls its peer.
 names_of_both_ends_agree(_Config) ->
     [begin
         {ok, L} = gen_tcp:listen(0, Opts),
@@ -320,7 +320,7 @@ names_of_both_ends_agree(_Config) ->
     end || {Opts, Destination} <- [{[], ?LOOPBACK}, {[inet6], ?LOOPBACK6}]],
     ok.
 
-%% G-8: the default of Linux; the client's address is a mapped one.
+%% The default of Linux; the client's address is a mapped one.
 inet6_listener_takes_ipv4_clients(_Config) ->
     {ok, L} = gen_tcp:listen(0, [inet6, binary, {active, false}, {ipv6_v6only, false}]),
     {ok, Port} = inet:port(L),
@@ -336,7 +336,7 @@ inet6_listener_takes_ipv4_clients(_Config) ->
     [ok = gen_tcp:close(Socket) || Socket <- [Mapped, S, C, L]],
     ok.
 
-%% G-8
+%% With ipv6_v6only IPv4 clients are refused.
 inet6_listener_with_v6only(_Config) ->
     {ok, L} = gen_tcp:listen(0, [inet6, {ipv6_v6only, true}]),
     {ok, Port} = inet:port(L),
@@ -347,7 +347,7 @@ inet6_listener_with_v6only(_Config) ->
     ok = gen_tcp:close(S),
     ok = gen_tcp:close(L).
 
-%% G-1: data over IPv6, with a raw peer
+%% Data over IPv6, with a raw peer
 inet6_both_ways(_Config) ->
     {ok, L} = gen_tcp:listen(0, [inet6, binary, {ip, loopback}]),
     {ok, Port} = inet:port(L),
@@ -364,7 +364,7 @@ inet6_both_ways(_Config) ->
     receive {tcp_closed, S} -> ok end,
     ok = gen_tcp:close(L).
 
-%% G-9
+%% Accepted IPv4 sockets have tos, ttl and recv* of their listener.
 accepted_socket_inherits_ip_options(_Config) ->
     Opts = [{tos, 16}, {ttl, 50}, {recvtos, true}, {recvttl, true}],
     {C, S} = tcp_pairs:pair(Opts, []),
@@ -373,7 +373,7 @@ accepted_socket_inherits_ip_options(_Config) ->
     ok = gen_tcp:close(C),
     ok = gen_tcp:close(S).
 
-%% G-9
+%% Accepted IPv6 sockets have tclass and recvtclass of their listener.
 accepted_socket_inherits_ipv6_options(_Config) ->
     Opts = [{tclass, 16}, {recvtclass, true}],
     {ok, L} = gen_tcp:listen(0, [inet6 | Opts]),
@@ -388,7 +388,7 @@ accepted_socket_inherits_ipv6_options(_Config) ->
 %% Local sockets
 %%
 
-%% G-10, G-11, I-6: the path as string or binary, with and without the atom
+%% The path as string or binary, with and without the atom
 local_names(_Config) ->
     [begin
         Path = tcp_pairs:local_path(),
@@ -409,7 +409,7 @@ local_names(_Config) ->
     end || Option <- [ip, ifaddr], Form <- [string, binary], Family <- [[], [local]]],
     ok.
 
-%% G-15: data in packets and in raw, larger than any buffer
+%% Data in packets and in raw, larger than any buffer
 local_both_ways(_Config) ->
     {C, S} = do_local_pair([{packet, 4}], [{packet, 4}]),
     Large = binary:copy(<<"0123456789">>, 50000),
@@ -425,7 +425,7 @@ local_both_ways(_Config) ->
     ok = gen_tcp:close(C),
     ok = gen_tcp:close(S).
 
-%% G-11: a client that binds has a name, too.
+%% A client that binds has a name, too.
 local_client_with_a_name(_Config) ->
     Path = tcp_pairs:local_path(),
     Own = tcp_pairs:local_path(),
@@ -439,7 +439,7 @@ local_client_with_a_name(_Config) ->
     [ok = file:delete(File) || File <- [Path, Own]],
     ok.
 
-%% G-10
+%% Another port raises in listen and exits in connect.
 local_port_must_be_zero(_Config) ->
     Path = tcp_pairs:local_path(),
     {raised, error, function_clause} =
@@ -449,7 +449,7 @@ local_port_must_be_zero(_Config) ->
     {error, enoent} = file:read_link_info(Path),
     ok.
 
-%% G-12: where nobody may make a file, not even root.
+%% Where nobody may make a file, not even root.
 no_permission(_Config) ->
     case filelib:is_dir("/sys/kernel") of
         true ->
@@ -459,7 +459,7 @@ no_permission(_Config) ->
             {skip, "no /sys, the one place where even root may not make a file"}
     end.
 
-%% G-12
+%% 107 octets are the most that a path may have; a longer one is einval.
 local_path_limit(_Config) ->
     Directory = tcp_pairs:local_path(),
     ok = file:make_dir(Directory),
@@ -481,7 +481,7 @@ local_path_limit(_Config) ->
     ok = file:delete(OfLength(107)),
     ok = file:del_dir(Directory).
 
-%% G-12: close leaves the path, which is then in use and refused.
+%% Close leaves the path, which is then in use and refused.
 local_path_stays(_Config) ->
     Path = tcp_pairs:local_path(),
     {ok, L} = gen_tcp:listen(0, [{ip, {local, Path}}]),
@@ -495,7 +495,7 @@ local_path_stays(_Config) ->
     ok = gen_tcp:close(Again),
     ok = file:delete(Path).
 
-%% G-13
+%% An abstract name begins with a 0 and comes back with it.
 local_abstract_names(_Config) ->
     Name = <<0, (list_to_binary(tcp_pairs:local_path()))/binary>>,
     {ok, L} = gen_tcp:listen(0, [{ip, {local, Name}}]),
@@ -509,7 +509,7 @@ local_abstract_names(_Config) ->
     {error, econnrefused} = gen_tcp:connect({local, Name}, 0, []),
     ok.
 
-%% G-13: Linux finds a free abstract name of five characters.
+%% Linux finds a free abstract name of five characters.
 local_autobind(_Config) ->
     {ok, L} = gen_tcp:listen(0, [{ip, {local, <<>>}}]),
     {ok, {local, <<0, Five:5/binary>>}} = inet:sockname(L),
@@ -517,7 +517,7 @@ local_autobind(_Config) ->
     ok = gen_tcp:close(C),
     ok = gen_tcp:close(L).
 
-%% G-14
+%% A local socket needs a path, and one of another family takes none.
 local_family_mismatches(_Config) ->
     Path = tcp_pairs:local_path(),
     {error, einval} = gen_tcp:listen(0, [local]),
@@ -531,7 +531,7 @@ local_family_mismatches(_Config) ->
      || Family <- [inet, inet6]],
     ok.
 
-%% G-15: end, half close and the sequences of 1.2 are those of TCP.
+%% The end, the half close and what calls answer after them are those of TCP.
 local_end_and_shutdown(_Config) ->
     {C, S} = do_local_pair([{exit_on_close, false}], []),
     ok = gen_tcp:send(C, "question"),
@@ -547,7 +547,7 @@ local_end_and_shutdown(_Config) ->
     ok = gen_tcp:close(C),
     true = is_gone(C).
 
-%% G-15
+%% A local socket is armed, and sends messages, as one of TCP.
 local_active_messages(_Config) ->
     {C, S} = do_local_pair([{active, once}], []),
     ok = gen_tcp:send(C, "first"),
@@ -558,9 +558,9 @@ local_active_messages(_Config) ->
     ok = gen_tcp:close(C),
     receive {tcp_closed, S} -> ok end,
     eventually(fun() -> is_gone(S) end),
-    [] = flush().
+    ok = mailbox:none().
 
-%% G-15
+%% Options of IP are refused and left out of getopts; nodelay has no effect.
 local_options(_Config) ->
     {C, S} = do_local_pair([], []),
     [ok = inet:setopts(S, [Option])
@@ -577,7 +577,7 @@ local_options(_Config) ->
 %% Descriptors
 %%
 
-%% G-16: a listening descriptor of somebody else is used as it is, and stays
+%% A listening descriptor of somebody else is used as it is, and stays
 %% open when the socket is closed.
 fd_of_a_listener(_Config) ->
     PeerListener = tcp_pairs:peer_listen(),
@@ -598,7 +598,7 @@ fd_of_a_listener(_Config) ->
     tcp_pairs:peer_close(Peer),
     tcp_pairs:peer_close(PeerListener).
 
-%% 3.2 fd: what is no descriptor, and what is none of a socket
+%% What is no descriptor, and what is none of a socket.
 fd_refusals(Config) ->
     {error, ebadf} = gen_tcp:listen(0, [{fd, 99999}]),
     Path = filename:join(proplists:get_value(priv_dir, Config), "no_socket"),

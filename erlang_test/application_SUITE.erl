@@ -209,7 +209,7 @@ stop_ends_the_port_program(_Config) ->
 %% Dying
 %%
 
-%% Active owners are told, as of a connection that failed; passive ones find
+%% Active owners get messages, as of a connection that failed; passive ones find
 %% out with their next call. Old sockets stay closed, new ones work at once.
 port_program_is_killed(_Config) ->
     {Active, _} = do_pair([{active, true}], []),
@@ -332,7 +332,7 @@ port_program_is_stuck(_Config) ->
 
 %% Those who write to it wait, and with them the router, until it is found out.
 port_program_is_stuck_and_its_pipe_full(_Config) ->
-    ok = application:set_env(gentcp, heartbeat, 1500),
+    ok = application:set_env(gentcp, heartbeat, 5000),
     {C, _S} = do_pair([{high_watermark, 100_000_000}], []),
     #{os_pid := OsPid} = gentcp:port_info(),
     do_signal("STOP", OsPid),
@@ -651,7 +651,7 @@ transport_for_ssl(_Config) ->
 %% Types the session of PROTOCOL.md into a node that has no line of this
 %% application.
 session_from_the_protocol_document(_Config) ->
-    Expressions = do_session(do_find("portproto/PROTOCOL.md")),
+    Expressions = do_session(repository:file("portproto/PROTOCOL.md")),
     ?assert(length(Expressions) > 10),
     {ok, Peer, _} = peer:start(#{connection => standard_io}),
     {error, bad_name} = peer:call(Peer, code, lib_dir, [gentcp]),
@@ -888,15 +888,4 @@ do_priv() ->
             filename:join(filename:dirname(filename:dirname(code:which(gentcp))), "priv");
         Priv ->
             Priv
-    end.
-
-%% A file of the repository, which is above the place where the suites run.
-do_find(Name) ->
-    do_find(Name, filename:absname(filename:dirname(code:which(gentcp)))).
-
-do_find(Name, Dir) ->
-    File = filename:join(Dir, Name),
-    case filelib:is_regular(File) of
-        true -> File;
-        false when Dir =/= "/" -> do_find(Name, filename:dirname(Dir))
     end.

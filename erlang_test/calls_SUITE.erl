@@ -134,7 +134,6 @@ end_per_group(Group, Config) ->
 %% One call, every state
 %%
 
-%% 1.1 send
 send_in_every_state(_Config) ->
     do_matrix(fun(S) -> gen_tcp:send(S, "data") end, #{
         live_passive => ok,
@@ -149,7 +148,6 @@ send_in_every_state(_Config) ->
         gone => {error, closed}
     }).
 
-%% 1.1 recv
 recv_in_every_state(_Config) ->
     do_matrix(fun(S) -> gen_tcp:recv(S, 0, 0) end, #{
         live_passive => {error, timeout},
@@ -163,7 +161,6 @@ recv_in_every_state(_Config) ->
         gone => {error, closed}
     }).
 
-%% 1.1 unrecv
 unrecv_in_every_state(_Config) ->
     do_matrix(fun(S) -> gen_tcp:unrecv(S, <<"back">>) end, #{
         live_passive => ok,
@@ -174,7 +171,7 @@ unrecv_in_every_state(_Config) ->
         gone => {error, closed}
     }).
 
-%% 1.1 unrecv, LIVE-A: the bytes come as a message before unrecv returns.
+%% The bytes come as a message before unrecv returns.
 unrecv_is_delivered_at_once_when_active(_Config) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{active, true}]),
     ok = gen_tcp:unrecv(S, <<"back">>),
@@ -182,7 +179,6 @@ unrecv_is_delivered_at_once_when_active(_Config) ->
     ok = gen_tcp:close(S),
     tcp_pairs:peer_close(Peer).
 
-%% 1.1 accept
 accept_in_every_state(_Config) ->
     do_matrix(fun(S) -> gen_tcp:accept(S, 0) end, #{
         live_passive => {error, einval},
@@ -193,7 +189,6 @@ accept_in_every_state(_Config) ->
         gone => {error, closed}
     }).
 
-%% 1.1 shutdown
 shutdown_in_every_state(_Config) ->
     [do_matrix(fun(S) -> gen_tcp:shutdown(S, How) end, #{
         live_passive => ok,
@@ -205,7 +200,7 @@ shutdown_in_every_state(_Config) ->
     }) || How <- [write, read, read_write]],
     ok.
 
-%% 1.1 close: ok in every state, as often as one likes, from any process.
+%% ok in every state, as often as one likes, from any process.
 close_in_every_state(_Config) ->
     Close = fun(S) ->
         [gen_tcp:close(S), gen_tcp:close(S), inet:close(S),
@@ -217,7 +212,6 @@ close_in_every_state(_Config) ->
     do_matrix(Close, do_everywhere([ok, ok, ok, ok, true])),
     do_matrix(CloseByAnother, do_everywhere([ok, ok, true])).
 
-%% 1.1 controlling_process by the owner
 controlling_process_by_the_owner(_Config) ->
     do_matrix(fun(S) ->
         New = spawn(fun() -> receive stop -> ok end end),
@@ -226,13 +220,11 @@ controlling_process_by_the_owner(_Config) ->
         Result
     end, do_everywhere(ok, {error, closed})).
 
-%% 1.1 controlling_process by a non-owner
 controlling_process_by_a_non_owner(_Config) ->
     do_matrix(fun(S) ->
         by_another(fun() -> gen_tcp:controlling_process(S, self()) end)
     end, do_everywhere({error, not_owner}, {error, closed})).
 
-%% 1.1 inet:peername
 peername_in_every_state(_Config) ->
     IsAddress = fun({ok, {{127, 0, 0, 1}, Port}}) -> is_integer(Port); (_) -> false end,
     do_matrix(fun inet:peername/1, #{
@@ -244,7 +236,7 @@ peername_in_every_state(_Config) ->
         gone => {error, einval}
     }).
 
-%% 1.1 inet:sockname, inet:port
+%% And inet:port.
 sockname_in_every_state(_Config) ->
     IsAddress = fun({ok, {{127, 0, 0, 1}, Port}}) -> is_integer(Port); (_) -> false end,
     IsPort = fun({ok, Port}) -> is_integer(Port); (_) -> false end,
@@ -265,7 +257,6 @@ sockname_in_every_state(_Config) ->
         gone => {error, einval}
     }).
 
-%% 1.1 inet:socknames
 socknames_in_every_state(_Config) ->
     IsAddresses = fun({ok, [{{127, 0, 0, 1}, Port}]}) -> is_integer(Port); (_) -> false end,
     do_matrix(fun inet:socknames/1, #{
@@ -277,7 +268,6 @@ socknames_in_every_state(_Config) ->
         gone => {error, einval}
     }).
 
-%% 1.1 inet:peernames
 peernames_in_every_state(Config) ->
     case driver_groups:on_stock(Config) of
         true ->
@@ -298,31 +288,31 @@ peernames_in_every_state(Config) ->
             do_matrix(fun inet:peernames/1, do_everywhere({raised, error, function_clause}))
     end.
 
-%% 1.1 inet:setopts, options of the driver
+%% Options that the driver keeps itself.
 setopts_of_the_driver_in_every_state(_Config) ->
     do_matrix(fun(S) -> inet:setopts(S, [{send_timeout, 17}, {packet, 2}]) end,
               do_everywhere(ok, {error, einval})).
 
-%% 1.1 inet:setopts on HUSK takes effect
+%% They take effect without a descriptor too.
 setopts_is_effective_on_a_husk(_Config) ->
     do_matrix(fun(S) ->
         [inet:setopts(S, [{packet, 4}, {high_watermark, 5000}]),
          inet:getopts(S, [packet, high_watermark])]
     end, #{husk => [ok, {ok, [{packet, 4}, {high_watermark, 5000}]}]}).
 
-%% 1.1 inet:setopts, options of the kernel
+%% Options that the kernel keeps: without a descriptor most are ok and have no effect.
 setopts_of_the_kernel_in_every_state(_Config) ->
     do_matrix(fun(S) -> inet:setopts(S, [{nodelay, true}, {keepalive, true}]) end,
               do_everywhere(ok, {error, einval})).
 
-%% 1.1 inet:setopts on HUSK: these report that there is no descriptor.
+%% These report that there is no descriptor.
 setopts_refused_on_a_husk(_Config) ->
     [do_matrix(fun(S) -> inet:setopts(S, [Option]) end, #{husk => {error, einval}})
      || Option <- [{priority, 1}, {tos, 16}, {tclass, 16}, {ttl, 60}, {recvtos, true},
                    {recvttl, true}, {recvtclass, true}, {bind_to_device, <<"lo">>}]],
     ok.
 
-%% 1.1 inet:getopts: on HUSK what the kernel held is missing from the list.
+%% On a husk what the kernel held is missing from the list.
 getopts_in_every_state(_Config) ->
     Get = fun(S) -> inet:getopts(S, [packet, nodelay, mode]) end,
     All = {ok, [{packet, 0}, {nodelay, false}, {mode, binary}]},
@@ -335,7 +325,6 @@ getopts_in_every_state(_Config) ->
         gone => {error, einval}
     }).
 
-%% 1.1 inet:getstat
 getstat_in_every_state(_Config) ->
     do_matrix(fun(S) -> inet:getstat(S, [recv_oct, recv_cnt]) end, #{
         live_passive => {ok, [{recv_oct, 0}, {recv_cnt, 0}]},
@@ -347,7 +336,6 @@ getstat_in_every_state(_Config) ->
         gone => {error, einval}
     }).
 
-%% 1.1 inet:info
 info_states_in_every_state(_Config) ->
     States = fun(S) -> lists:sort(maps:get(states, inet:info(S))) end,
     do_matrix(States, #{
@@ -360,7 +348,7 @@ info_states_in_every_state(_Config) ->
     }),
     do_matrix(fun inet:info/1, #{gone => #{states => [closed]}}).
 
-%% 1.1 inet:info, LISTEN while somebody waits in accept
+%% A listener is `accepting' while somebody waits in accept.
 info_states_of_a_listener_with_an_acceptor(_Config) ->
     {L, _Port} = tcp_pairs:listen(),
     {Acceptor, Monitor} = spawn_monitor(fun() -> exit(gen_tcp:accept(L)) end),
@@ -370,7 +358,7 @@ info_states_of_a_listener_with_an_acceptor(_Config) ->
     ok = gen_tcp:close(L),
     receive {'DOWN', Monitor, process, Acceptor, Reason} -> {error, closed} = Reason end.
 
-%% 1.1 inet:monitor: a reference in every state, and DOWN at once if gone.
+%% A reference in every state, and DOWN at once if gone.
 monitor_in_every_state(_Config) ->
     do_matrix(fun(S) ->
         Ref = inet:monitor(S),
@@ -385,7 +373,6 @@ monitor_in_every_state(_Config) ->
         end
     end, do_everywhere({after_close, normal}, {at_once, noproc})).
 
-%% 1.1 file:sendfile by the owner
 sendfile_by_the_owner(Config) ->
     File = do_file(Config, <<"contents">>),
     do_matrix(fun(S) -> file:sendfile(File, S) end, #{
@@ -398,13 +385,12 @@ sendfile_by_the_owner(Config) ->
         gone => {error, einval}
     }).
 
-%% 1.1 file:sendfile by a non-owner
 sendfile_by_a_non_owner(Config) ->
     File = do_file(Config, <<"contents">>),
     do_matrix(fun(S) -> by_another(fun() -> file:sendfile(File, S) end) end,
               do_everywhere({error, not_owner}, {error, einval})).
 
-%% 1.1: calls of gen_tcp notice GONE before they look at their arguments.
+%% Calls of gen_tcp say closed before they look at their arguments.
 gone_is_noticed_before_bad_arguments(_Config) ->
     do_matrix(fun(S) ->
         [outcome(fun() -> gen_tcp:recv(S, foo, 0) end),
@@ -413,7 +399,7 @@ gone_is_noticed_before_bad_arguments(_Config) ->
          outcome(fun() -> gen_tcp:controlling_process(S, foo) end)]
     end, #{gone => lists:duplicate(4, {error, closed})}).
 
-%% 1.1 peername, shutdown, recv, sockname on HALF once the peer has reset
+%% peername, shutdown, recv and sockname once the peer has reset.
 calls_on_a_half_socket_after_a_reset(_Config) ->
     do_matrix(fun(S) ->
         [inet:peername(S), gen_tcp:shutdown(S, write), gen_tcp:recv(S, 0, 0),
@@ -427,7 +413,7 @@ calls_on_a_half_socket_after_a_reset(_Config) ->
 %% Sequences of results
 %%
 
-%% 1.2 `recv sees EOF': closed, then enotconn; and so do sends.
+%% recv says closed, then enotconn; and so do sends.
 recv_sees_the_end(_Config) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     tcp_pairs:peer_close(Peer),
@@ -436,7 +422,7 @@ recv_sees_the_end(_Config) ->
     {error, enotconn} = gen_tcp:recv(S, 0, 1000),
     ok = gen_tcp:close(S).
 
-%% 1.2 `recv sees RST with sec=false': the same as the end.
+%% The same as the end.
 recv_sees_a_reset(_Config) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     tcp_pairs:peer_reset(Peer),
@@ -444,7 +430,7 @@ recv_sees_a_reset(_Config) ->
     [{error, closed}, {error, enotconn}, {error, enotconn}] = do_sends(S, 3),
     ok = gen_tcp:close(S).
 
-%% 1.2 `recv sees RST, sec=true'
+%% With show_econnreset recv says econnreset once; sends are not connected from the start.
 recv_sees_a_reset_shown(_Config) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{show_econnreset, true}]),
     tcp_pairs:peer_reset(Peer),
@@ -452,7 +438,7 @@ recv_sees_a_reset_shown(_Config) ->
     [{error, enotconn}, {error, enotconn}] = do_sends(S, 2),
     ok = gen_tcp:close(S).
 
-%% 1.2 `recv sees a framing error'
+%% recv says emsgsize once; after it nothing is connected.
 recv_sees_a_framing_error(_Config) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 2}, {packet_size, 10}]),
     tcp_pairs:peer_send(Peer, <<11:16, "hello world">>),
@@ -461,7 +447,7 @@ recv_sees_a_framing_error(_Config) ->
     ok = gen_tcp:close(S),
     tcp_pairs:peer_close(Peer).
 
-%% 1.2 `send fails, sec=false'
+%% That send says closed, and so does the first recv; later ones are not connected.
 send_fails(_Config) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     tcp_pairs:peer_reset(Peer),
@@ -470,7 +456,7 @@ send_fails(_Config) ->
     [{error, closed}, {error, enotconn}, {error, enotconn}] = do_recvs(S, 3),
     ok = gen_tcp:close(S).
 
-%% 1.2 `send fails, sec=true'
+%% With show_econnreset both say econnreset.
 send_fails_shown(_Config) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{show_econnreset, true}]),
     tcp_pairs:peer_reset(Peer),
@@ -479,23 +465,21 @@ send_fails_shown(_Config) ->
     [{error, econnreset}, {error, enotconn}, {error, enotconn}] = do_recvs(S, 3),
     ok = gen_tcp:close(S).
 
-%% 1.2 `peer resets while output is queued', T-10: the next send and the
-%% first recv both tell.
+%% The next send and the first recv both report it.
 reset_with_queued_output(_Config) ->
     S = do_reset_while_queued([]),
     [{error, closed}, {error, enotconn}, {error, enotconn}] = do_sends(S, 3),
     [{error, closed}, {error, enotconn}, {error, enotconn}] = do_recvs(S, 3),
     ok = gen_tcp:close(S).
 
-%% 1.2 `peer resets while output is queued' with sec, T-10
+%% The same with show_econnreset.
 reset_with_queued_output_shown(_Config) ->
     S = do_reset_while_queued([{show_econnreset, true}]),
     [{error, econnreset}, {error, enotconn}, {error, enotconn}] = do_sends(S, 3),
     [{error, econnreset}, {error, enotconn}, {error, enotconn}] = do_recvs(S, 3),
     ok = gen_tcp:close(S).
 
-%% 1.2 `peer resets while output is queued': a recv that comes first leaves
-%% enotconn to the sends.
+%% A recv that comes first leaves enotconn to the sends.
 reset_with_queued_output_seen_by_recv(_Config) ->
     S1 = do_reset_while_queued([]),
     [{error, closed}, {error, enotconn}] = do_recvs(S1, 2),
@@ -506,7 +490,7 @@ reset_with_queued_output_seen_by_recv(_Config) ->
     [{error, enotconn}, {error, enotconn}] = do_sends(S2, 2),
     ok = gen_tcp:close(S2).
 
-%% 1.2 `send_timeout_close fires'
+%% The send says timeout; whatever comes later is not connected.
 send_timeout_close_fires(_Config) ->
     {S, Peer} = do_open_full([{send_timeout, 50}, {send_timeout_close, true}]),
     [{error, timeout}, {error, enotconn}, {error, enotconn}] = do_sends(S, 3),
@@ -515,14 +499,14 @@ send_timeout_close_fires(_Config) ->
     ok = gen_tcp:close(S),
     tcp_pairs:peer_close(Peer).
 
-%% 1.2 `HALF by EOF, then the peer resets'
+%% Two sends say closed, then none is connected; the first recv says closed.
 half_then_reset(_Config) ->
     S = do_half_then_reset([]),
     [{error, closed}, {error, closed}, {error, enotconn}, {error, enotconn}] = do_sends(S, 4),
     [{error, closed}, {error, enotconn}, {error, enotconn}] = do_recvs(S, 3),
     ok = gen_tcp:close(S).
 
-%% 1.2 `HALF by EOF, then the peer resets' with sec
+%% The same with show_econnreset: econnreset.
 half_then_reset_shown(_Config) ->
     S = do_half_then_reset([{show_econnreset, true}]),
     [{error, econnreset}, {error, econnreset}, {error, enotconn}, {error, enotconn}] =
@@ -530,8 +514,8 @@ half_then_reset_shown(_Config) ->
     [{error, econnreset}, {error, enotconn}, {error, enotconn}] = do_recvs(S, 3),
     ok = gen_tcp:close(S).
 
-%% 1.2 `HALF by RST, sec=true': a send says econnreset once, or twice if a
-%% recv has already said closed.
+%% With show_econnreset a send says econnreset once, or twice if a recv has
+%% already said closed.
 half_by_a_reset_shown(_Config) ->
     [begin
         {S, Peer} = tcp_pairs:connect_to_peer([{exit_on_close, false}, {show_econnreset, true}]),
@@ -548,16 +532,16 @@ half_by_a_reset_shown(_Config) ->
     ]],
     ok.
 
-%% 1.2 `armed, eoc=false, RST reported', sec=false
+%% The owner has had tcp_closed; two sends say closed, then none is connected.
 active_half_by_a_reset(_Config) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{exit_on_close, false}, {active, true}]),
     tcp_pairs:peer_reset(Peer),
     receive {tcp_closed, S} -> ok end,
     [{error, closed}, {error, closed}, {error, enotconn}, {error, enotconn}] = do_sends(S, 4),
-    [] = flush(),
+    ok = mailbox:none(),
     ok = gen_tcp:close(S).
 
-%% 1.2 `armed, eoc=false, RST reported', sec=true: a second tcp_error and no
+%% With show_econnreset one send says econnreset; a second tcp_error and no
 %% second tcp_closed.
 active_half_by_a_reset_shown(_Config) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{exit_on_close, false}, {active, true},
@@ -569,7 +553,7 @@ active_half_by_a_reset_shown(_Config) ->
     [{tcp_error, S, econnreset}] = flush(),
     ok = gen_tcp:close(S).
 
-%% 1.2 `any HUSK is then armed', T-6: tcp_closed, once, and the socket is gone.
+%% tcp_closed, once, and the socket is gone.
 husk_is_armed(_Config) ->
     do_matrix(fun(S) ->
         Armed = inet:setopts(S, [{active, once}]),
@@ -582,8 +566,7 @@ husk_is_armed(_Config) ->
         husk_by_send_timeout => [ok, [], {error, einval}]
     }).
 
-%% 1.2 `any HUSK is then armed' after a send had failed with sec: tcp_error
-%% goes before tcp_closed, unless a recv has told already.
+%% tcp_error goes before tcp_closed, unless a recv has reported it already.
 husk_is_armed_after_a_failed_send_shown(_Config) ->
     HuskBySend = fun() ->
         {S, Peer} = tcp_pairs:connect_to_peer([{show_econnreset, true}]),
@@ -602,9 +585,9 @@ husk_is_armed_after_a_failed_send_shown(_Config) ->
     ok = inet:setopts(S2, [{active, true}]),
     receive {tcp_closed, S2} -> ok end,
     eventually(fun() -> is_gone(S2) end),
-    [] = flush().
+    ok = mailbox:none().
 
-%% 1.2 `peer closed fully, nothing read': the first send draws the RST.
+%% The first send draws the reset.
 peer_closed_and_nothing_read(_Config) ->
     [begin
         {S, Peer} = tcp_pairs:connect_to_peer([{show_econnreset, Show}]),

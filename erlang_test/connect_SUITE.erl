@@ -39,7 +39,7 @@
     many_connect_at_once/1
 ]).
 
--import(tcp_pairs, [outcome/1, by_another/1, eventually/1, flush/0, is_gone/1]).
+-import(tcp_pairs, [outcome/1, by_another/1, eventually/1, is_gone/1]).
 
 -define(LOOPBACK, {127, 0, 0, 1}).
 
@@ -102,7 +102,7 @@ init_per_group(Group, Config) ->
 end_per_group(Group, Config) ->
     driver_groups:done(Group, Config).
 
-%% C-1: the caller owns the socket, which closes when its owner exits.
+%% The caller owns the socket, which closes when its owner exits.
 connected_socket_is_owned_by_the_caller(_Config) ->
     {L, Port} = tcp_pairs:listen(),
     {ok, S} = gen_tcp:connect(?LOOPBACK, Port, []),
@@ -113,7 +113,7 @@ connected_socket_is_owned_by_the_caller(_Config) ->
     ok = gen_tcp:close(S),
     ok = gen_tcp:close(L).
 
-%% C-1: without options a socket is active and gives lists.
+%% Without options a socket is active and gives lists.
 defaults_of_a_connected_socket(_Config) ->
     PeerListener = tcp_pairs:peer_listen(),
     {ok, S} = gen_tcp:connect(?LOOPBACK, tcp_pairs:peer_port(PeerListener), []),
@@ -125,7 +125,7 @@ defaults_of_a_connected_socket(_Config) ->
     receive {tcp_closed, S} -> ok end,
     tcp_pairs:peer_close(PeerListener).
 
-%% C-2, R-5: an unknown option, a value of a wrong type, and an option that
+%% An unknown option, a value of a wrong type, and an option that
 %% is not for connect.
 bad_options_exit(_Config) ->
     {L, Port} = tcp_pairs:listen(),
@@ -139,13 +139,13 @@ bad_options_exit(_Config) ->
     [] = Accepted,
     ok = gen_tcp:close(L).
 
-%% C-2: address tuples with bad elements or of a bad size
+%% Address tuples with bad elements or of a bad size
 bad_addresses_exit(_Config) ->
     [{raised, exit, badarg} = outcome(fun() -> gen_tcp:connect(Address, 1, []) end)
      || Address <- [{127, 0, 0, 256}, {127, 0, 0}, {1, 2, 3, 4, 5}, {0, 0, 0, 0, 0, 0, 0, 65536}]],
     ok.
 
-%% C-2, T-17: what driver or kernel refuses exits as well.
+%% What driver or kernel refuses exits as well.
 options_refused_below_exit(_Config) ->
     {L, Port} = tcp_pairs:listen(),
     [{raised, exit, badarg} =
@@ -154,7 +154,7 @@ options_refused_below_exit(_Config) ->
                    {bind_to_device, <<"nosuch">>}]],
     ok = gen_tcp:close(L).
 
-%% C-3: bad ports and option arguments
+%% Bad ports and option arguments
 raised_errors_become_exits(_Config) ->
     [{raised, exit, {function_clause, stack}} =
          outcome(fun() -> gen_tcp:connect(?LOOPBACK, Port, Opts, 5000) end)
@@ -162,29 +162,29 @@ raised_errors_become_exits(_Config) ->
                          {80, foo}, {80, {active, false}}, {80, <<>>}]],
     ok.
 
-%% C-4: the timeout is checked before anything else.
+%% The timeout is checked before anything else.
 bad_timeouts_raise(_Config) ->
     [{raised, error, badarg} =
          outcome(fun() -> gen_tcp:connect(?LOOPBACK, Port, [], Timeout) end)
      || Timeout <- [foo, -1, 1.5], Port <- [1, 70000]],
     ok.
 
-%% C-5: a connect that nobody answers ends with the timeout, leaves nothing
+%% A connect that nobody answers ends with the timeout, leaves nothing
 %% behind, and the same port works afterwards.
 timeout_while_the_backlog_is_full(_Config) ->
     {L, Port} = tcp_pairs:listen([{backlog, 0}]),
     Queued = do_fill_backlog(?LOOPBACK, Port),
-    [] = flush(),
+    ok = mailbox:none(),
     {error, timeout} = gen_tcp:connect(?LOOPBACK, Port, [], 50),
     {error, timeout} = gen_tcp:connect("localhost", Port, [], 50),
-    [] = flush(),
+    ok = mailbox:none(),
     Accepted = [element(2, {ok, _} = gen_tcp:accept(L, 5000)) || _ <- Queued],
     {ok, S} = gen_tcp:connect(?LOOPBACK, Port, [{active, false}], 5000),
     {ok, A} = gen_tcp:accept(L, 5000),
     [ok = gen_tcp:close(Socket) || Socket <- [A, S, L] ++ Accepted ++ Queued],
     ok.
 
-%% C-5: timeout 0 is allowed. Whether the connection is there in time is a
+%% Timeout 0 is allowed. Whether the connection is there in time is a
 %% matter of luck, even on loopback; either way nothing is left behind.
 timeout_zero(_Config) ->
     {L, Port} = tcp_pairs:listen(),
@@ -192,10 +192,10 @@ timeout_zero(_Config) ->
         {ok, S} -> ok = gen_tcp:close(S);
         {error, timeout} -> ok
     end,
-    [] = flush(),
+    ok = mailbox:none(),
     ok = gen_tcp:close(L).
 
-%% C-5: a process can be killed while it waits for a connection.
+%% A process can be killed while it waits for a connection.
 killed_while_connecting(_Config) ->
     {L, Port} = tcp_pairs:listen([{backlog, 0}]),
     Queued = do_fill_backlog(?LOOPBACK, Port),
@@ -207,7 +207,7 @@ killed_while_connecting(_Config) ->
     [ok = gen_tcp:close(S) || S <- [L | Queued]],
     ok.
 
-%% C-6: the addresses of a name are tried in order.
+%% The addresses of a name are tried in order.
 first_address_that_answers_is_taken(_Config) ->
     {ok, [{127, 0, 0, 12}, {127, 0, 0, 13}]} = inet:getaddrs("two.test", inet),
     {L, Port} = tcp_pairs:listen([{ip, {127, 0, 0, 13}}]),
@@ -220,12 +220,12 @@ first_address_that_answers_is_taken(_Config) ->
     [ok = gen_tcp:close(Socket) || Socket <- [S2, First, L]],
     ok.
 
-%% C-6: if none answers, the last error is returned.
+%% If none answers, the last error is returned.
 last_error_of_all_addresses_is_returned(_Config) ->
     {error, econnrefused} = gen_tcp:connect("two.test", do_unused_port(), []),
-    [] = flush().
+    ok = mailbox:none().
 
-%% C-5, C-6: a timeout is for all addresses and stops the search.
+%% A timeout is for all addresses and stops the search.
 timeout_covers_all_addresses(_Config) ->
     {Silent, Port} = tcp_pairs:listen([{ip, {127, 0, 0, 12}}, {backlog, 0}]),
     {ok, Second} = gen_tcp:listen(Port, [{ip, {127, 0, 0, 13}}]),
@@ -235,7 +235,7 @@ timeout_covers_all_addresses(_Config) ->
     [ok = gen_tcp:close(S) || S <- [Silent, Second | Queued]],
     ok.
 
-%% C-7: names and literals, as strings and atoms
+%% Names and literals, as strings and atoms
 host_forms(_Config) ->
     {L, Port} = tcp_pairs:listen([{ip, {127, 0, 0, 11}}]),
     [begin
@@ -247,13 +247,13 @@ host_forms(_Config) ->
     {error, nxdomain} = gen_tcp:connect('none.test', Port, []),
     ok = gen_tcp:close(L).
 
-%% C-7: a binary or an integer is no host.
+%% A binary or an integer is no host.
 host_of_a_wrong_type_raises(_Config) ->
     [{raised, error, function_clause} = outcome(fun() -> gen_tcp:connect(Host, 1, []) end)
      || Host <- [<<"localhost">>, <<>>, 2130706433]],
     ok.
 
-%% C-7: an IPv6 literal needs inet6.
+%% An IPv6 literal needs inet6.
 host_ipv6_literal(_Config) ->
     {ok, L} = gen_tcp:listen(0, [inet6, {ip, loopback}]),
     {ok, Port} = inet:port(L),
@@ -263,12 +263,12 @@ host_ipv6_literal(_Config) ->
     ok = gen_tcp:close(S),
     ok = gen_tcp:close(L).
 
-%% C-8: as addresses these atoms are ordinary names.
+%% As addresses these atoms are ordinary names.
 atoms_any_and_loopback_are_host_names(_Config) ->
     {error, nxdomain} = gen_tcp:connect(any, 1, []),
     {error, nxdomain} = gen_tcp:connect(loopback, 1, []).
 
-%% C-9: OTP 25 refuses the empty name, later ones look it up.
+%% OTP 25 refuses the empty name, later ones look it up.
 empty_host(_Config) ->
     case {outcome(fun() -> gen_tcp:connect("", 1, []) end), do_otp_release()} of
         {{raised, exit, badarg}, 25} -> ok;
@@ -276,14 +276,14 @@ empty_host(_Config) ->
         {{error, nxdomain}, Release} when Release >= 26 -> ok
     end.
 
-%% C-10: address and family option have to agree.
+%% Address and family option have to agree.
 address_of_the_other_family(_Config) ->
     {L, Port} = tcp_pairs:listen(),
     {error, eafnosupport} = gen_tcp:connect(?LOOPBACK, Port, [inet6]),
     {error, eafnosupport} = gen_tcp:connect({0, 0, 0, 0, 0, 0, 0, 1}, Port, [inet]),
     ok = gen_tcp:close(L).
 
-%% C-11: a sockaddr map as destination, with and without a timeout
+%% A sockaddr map as destination, with and without a timeout
 sockaddr_map(_Config) ->
     {L, Port} = tcp_pairs:listen(),
     Address = #{family => inet, addr => ?LOOPBACK, port => Port},
@@ -299,7 +299,7 @@ sockaddr_map(_Config) ->
     {raised, error, badarg} = outcome(fun() -> gen_tcp:connect(Address, [], foo) end),
     ok.
 
-%% C-11, G-1: an inet6 map chooses the family.
+%% An inet6 map chooses the family.
 sockaddr_map_inet6(_Config) ->
     {ok, L} = gen_tcp:listen(0, [inet6, {ip, loopback}]),
     {ok, Port} = inet:port(L),
@@ -309,11 +309,11 @@ sockaddr_map_inet6(_Config) ->
     ok = gen_tcp:close(S),
     ok = gen_tcp:close(L).
 
-%% C-11: a missing port is port 0, where nobody can listen.
+%% A missing port is port 0, where nobody can listen.
 sockaddr_map_without_port(_Config) ->
     {error, econnrefused} = gen_tcp:connect(#{family => inet, addr => ?LOOPBACK}, []).
 
-%% C-11: only inet and inet6 can be asked for by a map.
+%% Only inet and inet6 can be asked for by a map.
 sockaddr_map_of_a_wrong_family_raises(_Config) ->
     [{raised, error, function_clause} = outcome(fun() -> gen_tcp:connect(Address, [], 5000) end)
      || Address <- [#{addr => ?LOOPBACK, port => 1},
@@ -321,7 +321,7 @@ sockaddr_map_of_a_wrong_family_raises(_Config) ->
                     #{family => foo, addr => ?LOOPBACK, port => 1}]],
     ok.
 
-%% C-11: no map leads to the address any; loopback works from OTP 27 on.
+%% No map leads to the address any; loopback works from OTP 27 on.
 sockaddr_map_any_and_loopback(_Config) ->
     [begin
          {ok, L} = gen_tcp:listen(0, [Family, {ip, loopback}, {active, false}]),
@@ -339,7 +339,7 @@ sockaddr_map_any_and_loopback(_Config) ->
      end || Family <- [inet, inet6]],
     ok.
 
-%% C-2, C-3: a port may be the name of a service.
+%% A port may be the name of a service.
 service_name_as_port(_Config) ->
     {raised, exit, badarg} =
         outcome(fun() -> gen_tcp:connect(?LOOPBACK, nosuchservice, []) end),
@@ -350,34 +350,34 @@ service_name_as_port(_Config) ->
             {comment, "no services database here: only the unknown name was tried"}
     end.
 
-%% C-12
+%% Nobody listens there.
 refused(_Config) ->
     {error, econnrefused} = gen_tcp:connect(?LOOPBACK, do_unused_port(), []),
     {error, econnrefused} = gen_tcp:connect(?LOOPBACK, do_unused_port(), [], 5000),
-    [] = flush().
+    ok = mailbox:none().
 
-%% C-12
+%% Nothing has that path.
 local_path_missing(_Config) ->
     {error, enoent} = gen_tcp:connect({local, tcp_pairs:local_path()}, 0, []).
 
-%% C-12: 192.0.2.0/24 is for documentation and never ours.
+%% 192.0.2.0/24 is for documentation and never ours.
 source_address_not_local(_Config) ->
     {L, Port} = tcp_pairs:listen(),
     {error, eaddrnotavail} = gen_tcp:connect(?LOOPBACK, Port, [{ip, {192, 0, 2, 1}}]),
     ok = gen_tcp:close(L).
 
-%% C-5, T-27: the kernel completes a connection that nobody accepts; both
+%% The kernel completes a connection that nobody accepts; both
 %% ends can be used and closed.
 connect_needs_no_accept(_Config) ->
     {L, Port} = tcp_pairs:listen(),
     {ok, S} = gen_tcp:connect(?LOOPBACK, Port, [{active, false}]),
     ok = gen_tcp:send(S, "nobody reads this"),
     ok = gen_tcp:close(L),
-    %% A-6: the kernel resets what was waiting in the backlog.
+    %% The kernel resets what was waiting in the backlog.
     {error, closed} = gen_tcp:recv(S, 0, 5000),
     ok = gen_tcp:close(S).
 
-%% C-1: many processes connect at the same time, and each gets a socket of
+%% Many processes connect at the same time, and each gets a socket of
 %% its own.
 many_connect_at_once(_Config) ->
     {L, Port} = tcp_pairs:listen([{backlog, 100}]),

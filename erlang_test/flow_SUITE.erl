@@ -23,7 +23,7 @@
          timeouts_run_one_after_another/1, zero_timeout_fails_at_once/1,
          zero_timeout_ignores_timeout_close/1, timeout_set_later_counts/1,
          timeout_is_inherited/1]).
--export([timeout_close_passive/1, timeout_close_armed_is_silent/1,
+-export([timeout_close_passive/1, timeout_close_armed/1, timeout_close_armed_keeps_the_socket/1,
          timeout_close_peer_sees_end/1, timeout_close_is_inherited/1]).
 -export([delayed_send_arrives/1, delayed_send_before_close_arrives/1,
          delayed_send_fails_later/1]).
@@ -40,11 +40,13 @@
 
 -define(MEGABYTE, 1_000_000).
 
+-import(callers, [start/1, result/1, waits/1, kill/1]).
+
 suite() ->
     [{timetrap, {seconds, 30}}].
 
 all() ->
-    driver_groups:all().
+    driver_groups:all_with_shards().
 
 groups() ->
     driver_groups:groups(cases()).
@@ -74,7 +76,7 @@ cases() ->
      zero_timeout_ignores_timeout_close, timeout_set_later_counts,
      timeout_is_inherited,
 
-     timeout_close_passive, timeout_close_armed_is_silent,
+     timeout_close_passive, timeout_close_armed, timeout_close_armed_keeps_the_socket,
      timeout_close_peer_sees_end, timeout_close_is_inherited,
 
      delayed_send_arrives, delayed_send_before_close_arrives,
@@ -93,20 +95,20 @@ cases() ->
 %% The queue and the watermarks
 %%
 
-%% F-1, T-11: a send into an empty queue returns at once, however large it is;
+%% A send into an empty queue returns at once, however large it is;
 %% send_pend shows what the kernel did not take.
 one_send_never_blocks(_Config) ->
-    do_with_stuck([], fun(S, _P) ->
-        ok = gen_tcp:send(S, do_bytes(2 * ?MEGABYTE)),
+    stuck:with([], fun(S, _P) ->
+        ok = gen_tcp:send(S, stuck:bytes(2 * ?MEGABYTE)),
         Pending = do_pending(S),
         true = Pending > ?MEGABYTE,
         true = Pending < 2 * ?MEGABYTE
     end).
 
-%% F-1, D-3: what was queued arrives whole once the peer reads.
+%% What was queued arrives whole once the peer reads.
 queued_output_arrives(_Config) ->
-    do_with_stuck([], fun(S, P) ->
-        Data = do_bytes(2 * ?MEGABYTE),
+    stuck:with([], fun(S, P) ->
+        Data = stuck:bytes(2 * ?MEGABYTE),
         ok = gen_tcp:send(S, Data),
         Data = do_read(P, byte_size(Data)),
         tcp_pairs:eventually(fun() -> do_pending(S) =:= 0 end),
@@ -114,11 +116,11 @@ queued_output_arrives(_Config) ->
         <<"more">> = do_read(P, 4)
     end).
 
-%% F-2: below the high watermark a send appends to the queue and returns.
+%% Below the high watermark a send appends to the queue and returns.
 send_below_high_watermark_returns(_Config) ->
-    do_with_stuck([], fun(S, P) ->
-        Filled = do_fill(S),
-        Pending = do_settled(S),
+    stuck:with([], fun(S, P) ->
+        Filled = stuck:fill(S),
+        Pending = stuck:settled(S),
         ok = inet:setopts(S, [{high_watermark, Pending + 1000}]),
         [ok = gen_tcp:send(S, "0123456789") || _ <- lists:seq(1, 99)],
         Pending = do_pending(S) - 990,
@@ -126,171 +128,171 @@ send_below_high_watermark_returns(_Config) ->
         <<Filled:?MEGABYTE/binary, Tail/binary>> = do_read(P, ?MEGABYTE + 990)
     end).
 
-%% F-2: a send that brings the queue to the high watermark blocks, one byte
+%% A send that brings the queue to the high watermark blocks, one byte
 %% less does not; the data of the blocked one is in the queue.
 send_to_high_watermark_blocks(_Config) ->
-    do_with_stuck([], fun(S, P) ->
-        _ = do_fill(S),
-        Pending = do_settled(S),
+    stuck:with([], fun(S, P) ->
+        _ = stuck:fill(S),
+        Pending = stuck:settled(S),
         ok = inet:setopts(S, [{high_watermark, Pending + 1000}]),
-        ok = gen_tcp:send(S, do_bytes(999)),
-        Sender = do_start(fun() -> gen_tcp:send(S, "x") end),
+        ok = gen_tcp:send(S, stuck:bytes(999)),
+        Sender = start(fun() -> gen_tcp:send(S, "x") end),
         tcp_pairs:eventually(fun() -> do_pending(S) =:= Pending + 1000 end),
-        do_waiting(Sender),
+        waits(Sender),
         _ = do_read(P, ?MEGABYTE + 1000),
-        ok = do_result(Sender)
+        ok = result(Sender)
     end).
 
-%% F-2: it continues when the queue has shrunk to the low watermark, not only
+%% It continues when the queue has shrunk to the low watermark, not only
 %% when it is empty.
 blocked_sender_continues_at_low_watermark(_Config) ->
     Low = 400000,
-    do_with_stuck([{high_watermark, 500000}, {low_watermark, Low}], fun(S, P) ->
-        _ = do_fill(S),
+    stuck:with([{high_watermark, 500000}, {low_watermark, Low}], fun(S, P) ->
+        _ = stuck:fill(S),
         Sender = do_blocked_sender(S, "x"),
         do_read_until_done(P, Sender, 20000),
-        ok = do_result(Sender),
+        ok = result(Sender),
         Pending = do_pending(S),
         true = Pending =< Low,
         true = Pending > 0
     end).
 
-%% F-3: an empty send blocks as well while the queue is above the high mark.
+%% An empty send blocks as well while the queue is above the high mark.
 empty_send_blocks(_Config) ->
-    do_with_stuck([], fun(S, P) ->
-        Filled = do_fill(S),
-        Sender = do_start(fun() -> gen_tcp:send(S, "") end),
+    stuck:with([], fun(S, P) ->
+        Filled = stuck:fill(S),
+        Sender = start(fun() -> gen_tcp:send(S, "") end),
         do_busy(S),
-        do_waiting(Sender),
+        waits(Sender),
         Filled = do_read(P, ?MEGABYTE),
-        ok = do_result(Sender)
+        ok = result(Sender)
     end).
 
-%% F-3: and times out.
+%% And times out.
 empty_send_times_out(_Config) ->
-    do_with_stuck([{send_timeout, 30}], fun(S, P) ->
-        Filled = do_fill(S),
+    stuck:with([{send_timeout, 30}], fun(S, P) ->
+        Filled = stuck:fill(S),
         {error, timeout} = gen_tcp:send(S, <<>>),
         Filled = do_read(P, ?MEGABYTE),
         ok = gen_tcp:send(S, <<>>)
     end).
 
-%% F-4: `busy' is among the states while a sender is blocked, and only then.
+%% `busy' is among the states while a sender is blocked, and only then.
 busy_is_a_state(_Config) ->
-    do_with_stuck([], fun(S, P) ->
-        _ = do_fill(S),
+    stuck:with([], fun(S, P) ->
+        _ = stuck:fill(S),
         false = lists:member(busy, do_states(S)),
         Sender = do_blocked_sender(S, "x"),
         true = lists:member(busy, do_states(S)),
         _ = do_read(P, ?MEGABYTE + 1),
-        ok = do_result(Sender),
+        ok = result(Sender),
         [connected, open] = lists:sort(do_states(S))
     end).
 
-%% F-4: while one sender is blocked the data of others does not reach the queue.
+%% While one sender is blocked the data of others does not reach the queue.
 other_senders_are_suspended(_Config) ->
-    do_with_stuck([], fun(S, P) ->
-        _ = do_fill(S),
+    stuck:with([], fun(S, P) ->
+        _ = stuck:fill(S),
         Blocked = do_blocked_sender(S, "first"),
-        Pending = do_settled(S),
-        Others = [do_start(fun() -> gen_tcp:send(S, do_bytes(1000)) end)
+        Pending = stuck:settled(S),
+        Others = [start(fun() -> gen_tcp:send(S, stuck:bytes(1000)) end)
                   || _ <- [1, 2]],
-        [do_waiting(Sender) || Sender <- [Blocked | Others]],
+        [waits(Sender) || Sender <- [Blocked | Others]],
         Pending = do_pending(S),
         _ = do_read(P, ?MEGABYTE + 5 + 2000),
-        [ok = do_result(Sender) || Sender <- [Blocked | Others]]
+        [ok = result(Sender) || Sender <- [Blocked | Others]]
     end).
 
-%% F-4: they continue when the queue has drained, and send once each.
+%% They continue when the queue has drained, and send once each.
 suspended_senders_continue(_Config) ->
-    do_with_stuck([], fun(S, P) ->
-        Filled = do_fill(S),
+    stuck:with([], fun(S, P) ->
+        Filled = stuck:fill(S),
         Blocked = do_blocked_sender(S, "0"),
-        Others = [do_start(fun() -> gen_tcp:send(S, [C]) end) || C <- "123456789"],
-        [do_waiting(Sender) || Sender <- Others],
+        Others = [start(fun() -> gen_tcp:send(S, [C]) end) || C <- "123456789"],
+        [waits(Sender) || Sender <- Others],
         Filled = do_read(P, ?MEGABYTE),
         <<"0">> = do_read(P, 1),
         Rest = do_read(P, 9),
         "123456789" = lists:sort(binary_to_list(Rest)),
-        [ok = do_result(Sender) || Sender <- [Blocked | Others]]
+        [ok = result(Sender) || Sender <- [Blocked | Others]]
     end).
 
-%% F-2: a blocked sender that is killed has queued its data; the socket and the
+%% A blocked sender that is killed has queued its data; the socket and the
 %% other senders go on.
 killed_sender_leaves_socket_usable(_Config) ->
-    do_with_stuck([], fun(S, P) ->
-        Filled = do_fill(S),
+    stuck:with([], fun(S, P) ->
+        Filled = stuck:fill(S),
         {Pid, _} = do_blocked_sender(S, "killed"),
-        do_kill(Pid),
-        Other = do_start(fun() -> gen_tcp:send(S, "other") end),
-        do_waiting(Other),
+        kill(Pid),
+        Other = start(fun() -> gen_tcp:send(S, "other") end),
+        waits(Other),
         Filled = do_read(P, ?MEGABYTE),
         <<"killedother">> = do_read(P, 11),
-        ok = do_result(Other),
+        ok = result(Other),
         ok = gen_tcp:send(S, "more"),
         <<"more">> = do_read(P, 4)
     end).
 
-%% D-3, F-4: many senders that block one another: each packet arrives whole, and
+%% Many senders that block one another: each packet arrives whole, and
 %% those of one sender in its order.
 sends_are_not_interleaved(_Config) ->
-    do_with_stuck([{packet, 4}, {high_watermark, 3000}, {low_watermark, 1000}],
+    stuck:with([{packet, 4}, {high_watermark, 3000}, {low_watermark, 1000}],
                   fun(S, P) ->
         Packets = 100,
-        Senders = [do_start(fun() ->
+        Senders = [start(fun() ->
                        [ok = gen_tcp:send(S, do_packet(Id, I))
                         || I <- lists:seq(1, Packets)],
                        done
                    end) || Id <- lists:seq(1, 8)],
         do_read_packets(P, #{}, 8 * Packets),
-        [done = do_result(Sender) || Sender <- Senders]
+        [done = result(Sender) || Sender <- Senders]
     end).
 
-%% I-3, I-4: a send is counted when it is called, also while it is queued, with
+%% A send is counted when it is called, also while it is queued, with
 %% its header.
 counters_count_queued_sends(_Config) ->
-    do_with_stuck([{packet, 4}], fun(S, _P) ->
-        ok = gen_tcp:send(S, do_bytes(?MEGABYTE)),
+    stuck:with([{packet, 4}], fun(S, _P) ->
+        ok = gen_tcp:send(S, stuck:bytes(?MEGABYTE)),
         Sender = do_blocked_sender(S, "x"),
         {ok, [{send_cnt, 2}, {send_oct, Octets}, {send_max, Max}]} =
             inet:getstat(S, [send_cnt, send_oct, send_max]),
         Octets = ?MEGABYTE + 4 + 5,
         Max = ?MEGABYTE + 4,
-        do_waiting(Sender)
+        waits(Sender)
     end).
 
 %%
 %% The other direction goes on
 %%
 
-%% F-5: recv is not delayed by a blocked sender.
+%% recv is not delayed by a blocked sender.
 recv_while_sender_is_blocked(_Config) ->
-    do_with_stuck([], fun(S, P) ->
-        _ = do_fill(S),
+    stuck:with([], fun(S, P) ->
+        _ = stuck:fill(S),
         Sender = do_blocked_sender(S, "x"),
         ok = tcp_pairs:peer_send(P, "hello"),
         {ok, <<"hello">>} = gen_tcp:recv(S, 5, 5000),
         {error, timeout} = gen_tcp:recv(S, 1, 10),
-        do_waiting(Sender)
+        waits(Sender)
     end).
 
-%% F-5: nor are messages.
+%% Nor are messages.
 messages_while_sender_is_blocked(_Config) ->
-    do_with_stuck([{packet, line}, {active, true}], fun(S, P) ->
-        _ = do_fill(S),
+    stuck:with([{packet, line}, {active, true}], fun(S, P) ->
+        _ = stuck:fill(S),
         Sender = do_blocked_sender(S, "x"),
         ok = tcp_pairs:peer_send(P, "a\n"),
         receive {tcp, S, <<"a\n">>} -> ok after 5000 -> ct:fail(no_message) end,
         ok = inet:setopts(S, [{active, once}]),
         ok = tcp_pairs:peer_send(P, "b\n"),
         receive {tcp, S, <<"b\n">>} -> ok after 5000 -> ct:fail(no_message) end,
-        do_waiting(Sender)
+        waits(Sender)
     end).
 
-%% F-5: setopts, getopts, getstat, info and the names answer.
+%% setopts, getopts, getstat, info and the names answer.
 calls_while_sender_is_blocked(_Config) ->
-    do_with_stuck([], fun(S, _P) ->
-        _ = do_fill(S),
+    stuck:with([], fun(S, _P) ->
+        _ = stuck:fill(S),
         Sender = do_blocked_sender(S, "x"),
         ok = inet:setopts(S, [{nodelay, true}]),
         {ok, [{nodelay, true}]} = inet:getopts(S, [nodelay]),
@@ -298,90 +300,90 @@ calls_while_sender_is_blocked(_Config) ->
         #{states := [_ | _]} = inet:info(S),
         {ok, _} = inet:sockname(S),
         {ok, _} = inet:peername(S),
-        do_waiting(Sender)
+        waits(Sender)
     end).
 
-%% F-5: shutdown answers; then the blocked sender still gets ok and its data is
+%% Shutdown answers; then the blocked sender still gets ok and its data is
 %% sent, and one that was only suspended gets closed.
 shutdown_while_senders_wait(_Config) ->
-    do_with_stuck([{exit_on_close, false}], fun(S, P) ->
-        Filled = do_fill(S),
+    stuck:with([{exit_on_close, false}], fun(S, P) ->
+        Filled = stuck:fill(S),
         Blocked = do_blocked_sender(S, "last"),
-        Suspended = do_start(fun() -> gen_tcp:send(S, "never") end),
-        do_waiting(Suspended),
+        Suspended = start(fun() -> gen_tcp:send(S, "never") end),
+        waits(Suspended),
         ok = gen_tcp:shutdown(S, write),
         Filled = do_read(P, ?MEGABYTE),
         {<<"last">>, closed} = tcp_pairs:peer_recv_all(P),
-        ok = do_result(Blocked),
-        {error, closed} = do_result(Suspended)
+        ok = result(Blocked),
+        {error, closed} = result(Suspended)
     end).
 
-%% T-26: both ends send and receive a lot at the same time and none waits for
+%% Both ends send and receive a lot at the same time and none waits for
 %% ever. It is done several times because what is rare is looked for: a send that
 %% finds the queue empty but the kernel full, so that nothing can be written.
 bulk_both_ways(_Config) ->
-    Data = do_bytes(4 * ?MEGABYTE),
+    Data = stuck:bytes(4 * ?MEGABYTE),
     [do_bulk_both_ways(Data) || _ <- lists:seq(1, 15)],
     ok.
 
 do_bulk_both_ways(Data) ->
     {A, B} = tcp_pairs:pair([{sndbuf, 16384}, {recbuf, 16384}]),
-    Senders = [do_start(fun() -> do_send_pieces(S, Data, 50000) end) || S <- [A, B]],
-    Receivers = [do_start(fun() -> do_receive(S, byte_size(Data)) end) || S <- [A, B]],
-    [ok = do_result(Sender) || Sender <- Senders],
-    [{ok, Data} = do_result(Receiver) || Receiver <- Receivers],
+    Senders = [start(fun() -> do_send_pieces(S, Data, 50000) end) || S <- [A, B]],
+    Receivers = [start(fun() -> do_receive(S, byte_size(Data)) end) || S <- [A, B]],
+    [ok = result(Sender) || Sender <- Senders],
+    [{ok, Data} = result(Receiver) || Receiver <- Receivers],
     ok = gen_tcp:close(A),
     ok = gen_tcp:close(B).
 
-%% T-26: the same with one process for each end that sends while its mailbox
+%% The same with one process for each end that sends while its mailbox
 %% fills.
 bulk_both_ways_active(_Config) ->
     {A, B} = tcp_pairs:pair([{sndbuf, 32768}, {recbuf, 16384}, {active, true}]),
-    Data = do_bytes(4 * ?MEGABYTE),
+    Data = stuck:bytes(4 * ?MEGABYTE),
     Echo = fun(S) ->
         receive go -> ok end,
         ok = do_send_pieces(S, Data, 50000),
         do_gather(S, byte_size(Data))
     end,
     Ends = [begin
-                {Pid, _} = End = do_start(fun() -> Echo(S) end),
+                {Pid, _} = End = start(fun() -> Echo(S) end),
                 ok = gen_tcp:controlling_process(S, Pid),
                 End
             end || S <- [A, B]],
     [Pid ! go || {Pid, _} <- Ends],
-    [Data = do_result(End) || End <- Ends],
+    [Data = result(End) || End <- Ends],
     tcp_pairs:eventually(fun() -> tcp_pairs:is_gone(A) andalso tcp_pairs:is_gone(B) end).
 
-%% N-4: a passive socket that nobody reads lets the kernel hold the peer back.
+%% A passive socket that nobody reads lets the kernel hold the peer back.
 passive_socket_holds_peer_back(_Config) ->
     {S, P} = tcp_pairs:connect_to_peer([{recbuf, 16384}]),
-    Data = do_bytes(20 * ?MEGABYTE),
+    Data = stuck:bytes(20 * ?MEGABYTE),
     Rest = do_send_until_stuck(P, Data),
     Sent = byte_size(Data) - byte_size(Rest),
     Head = binary:part(Data, 0, Sent),
     {ok, Head} = do_receive(S, Sent),
     {error, timeout} = gen_tcp:recv(S, 0, 10),
-    do_reset(P),
+    tcp_pairs:peer_reset(P),
     ok = gen_tcp:close(S).
 
-%% N-3: so does one whose `once' has fired.
+%% So does one whose `once' has fired.
 once_holds_peer_back(_Config) ->
     {S, P} = tcp_pairs:connect_to_peer([{recbuf, 16384}, {active, once}]),
-    Data = do_bytes(20 * ?MEGABYTE),
+    Data = stuck:bytes(20 * ?MEGABYTE),
     _ = do_send_until_stuck(P, Data),
     receive {tcp, S, First} -> {First, _} = split_binary(Data, byte_size(First)) end,
-    [] = tcp_pairs:flush(),
-    do_reset(P),
+    ok = mailbox:none(),
+    tcp_pairs:peer_reset(P),
     ok = gen_tcp:close(S).
 
 %%
 %% send_timeout
 %%
 
-%% F-6: a send that timed out is queued all the same, and the socket goes on.
+%% A send that timed out is queued all the same, and the socket goes on.
 timed_out_send_is_still_sent(_Config) ->
-    do_with_stuck([{send_timeout, 30}], fun(S, P) ->
-        Filled = do_fill(S),
+    stuck:with([{send_timeout, 30}], fun(S, P) ->
+        Filled = stuck:fill(S),
         {error, timeout} = gen_tcp:send(S, "late"),
         Filled = do_read(P, ?MEGABYTE),
         <<"late">> = do_read(P, 4),
@@ -389,20 +391,20 @@ timed_out_send_is_still_sent(_Config) ->
         <<"more">> = do_read(P, 4)
     end).
 
-%% F-6: so sending it again sends it twice.
+%% So sending it again sends it twice.
 retry_after_timeout_duplicates(_Config) ->
-    do_with_stuck([{send_timeout, 30}], fun(S, P) ->
-        Filled = do_fill(S),
+    stuck:with([{send_timeout, 30}], fun(S, P) ->
+        Filled = stuck:fill(S),
         {error, timeout} = gen_tcp:send(S, "twice"),
         {error, timeout} = gen_tcp:send(S, "twice"),
         Filled = do_read(P, ?MEGABYTE),
         <<"twicetwice">> = do_read(P, 10)
     end).
 
-%% F-6: of a row of sends up to the first that times out every byte arrives,
+%% Of a row of sends up to the first that times out every byte arrives,
 %% once and in order.
 every_byte_of_timed_out_sends(_Config) ->
-    do_with_stuck([{send_timeout, 30}], fun(S, P) ->
+    stuck:with([{send_timeout, 30}], fun(S, P) ->
         Sends = do_send_until_timeout(S, 1),
         Expected = iolist_to_binary([do_numbered(I) || I <- lists:seq(1, Sends)]),
         Expected = do_read(P, byte_size(Expected)),
@@ -410,37 +412,37 @@ every_byte_of_timed_out_sends(_Config) ->
         {<<>>, closed} = tcp_pairs:peer_recv_all(P)
     end).
 
-%% F-6: a sender that is released before its timeout gets ok.
+%% A sender that is released before its timeout gets ok.
 timeout_does_not_fire_in_time(_Config) ->
-    do_with_stuck([{send_timeout, 20000}], fun(S, P) ->
-        _ = do_fill(S),
+    stuck:with([{send_timeout, 20000}], fun(S, P) ->
+        _ = stuck:fill(S),
         Sender = do_blocked_sender(S, "x"),
         _ = do_read(P, ?MEGABYTE + 1),
-        ok = do_result(Sender)
+        ok = result(Sender)
     end).
 
-%% F-7: the time runs for the blocked sender only, so three senders at once
+%% The time runs for the blocked sender only, so three senders at once
 %% time out one after another. Only the least possible time is checked.
 timeouts_run_one_after_another(_Config) ->
     Timeout = 100,
-    do_with_stuck([{send_timeout, Timeout}], fun(S, _P) ->
-        _ = do_fill(S),
+    stuck:with([{send_timeout, Timeout}], fun(S, _P) ->
+        _ = stuck:fill(S),
         Start = erlang:monotonic_time(millisecond),
-        Senders = [do_start(fun() ->
+        Senders = [start(fun() ->
                        {error, timeout} = gen_tcp:send(S, "x"),
                        erlang:monotonic_time(millisecond) - Start
                    end) || _ <- [1, 2, 3]],
-        [First, Second, Third] = lists:sort([do_result(Sender) || Sender <- Senders]),
+        [First, Second, Third] = lists:sort([result(Sender) || Sender <- Senders]),
         true = First >= Timeout,
         true = Second >= 2 * Timeout,
         true = Third >= 3 * Timeout
     end).
 
-%% F-8: with a timeout of 0 a send over the high mark fails at once and is
+%% With a timeout of 0 a send over the high mark fails at once and is
 %% queued.
 zero_timeout_fails_at_once(_Config) ->
-    do_with_stuck([{send_timeout, 0}], fun(S, P) ->
-        Filled = do_fill(S),
+    stuck:with([{send_timeout, 0}], fun(S, P) ->
+        Filled = stuck:fill(S),
         {error, timeout} = gen_tcp:send(S, "a"),
         {error, timeout} = gen_tcp:send(S, "b"),
         Filled = do_read(P, ?MEGABYTE),
@@ -449,11 +451,11 @@ zero_timeout_fails_at_once(_Config) ->
         <<"c">> = do_read(P, 1)
     end).
 
-%% F-8, T-24: send_timeout_close does nothing then.
+%% send_timeout_close does nothing then.
 zero_timeout_ignores_timeout_close(_Config) ->
     Opts = [{send_timeout, 0}, {send_timeout_close, true}],
-    do_with_stuck(Opts, fun(S, P) ->
-        Filled = do_fill(S),
+    stuck:with(Opts, fun(S, P) ->
+        Filled = stuck:fill(S),
         {error, timeout} = gen_tcp:send(S, "a"),
         {ok, _} = inet:peername(S),
         Filled = do_read(P, ?MEGABYTE),
@@ -461,35 +463,35 @@ zero_timeout_ignores_timeout_close(_Config) ->
         ok = gen_tcp:send(S, "b")
     end).
 
-%% F-6, R-9: send_timeout may be set at any time; it counts for later sends.
+%% send_timeout may be set at any time; it counts for later sends.
 timeout_set_later_counts(_Config) ->
-    do_with_stuck([], fun(S, P) ->
-        _ = do_fill(S),
+    stuck:with([], fun(S, P) ->
+        _ = stuck:fill(S),
         ok = inet:setopts(S, [{send_timeout, 20}]),
         {error, timeout} = gen_tcp:send(S, "a"),
         ok = inet:setopts(S, [{send_timeout, infinity}]),
-        Sender = do_start(fun() -> gen_tcp:send(S, "b") end),
-        do_waiting(Sender),
+        Sender = start(fun() -> gen_tcp:send(S, "b") end),
+        waits(Sender),
         _ = do_read(P, ?MEGABYTE),
         <<"ab">> = do_read(P, 2),
-        ok = do_result(Sender)
+        ok = result(Sender)
     end).
 
-%% T-20: an accepted socket has its listener's send_timeout.
+%% An accepted socket has its listener's send_timeout.
 timeout_is_inherited(_Config) ->
     Opts = [{send_timeout, 30}, {sndbuf, 32768}],
     {S, P} = tcp_pairs:accept_from_peer(Opts, #{rcvbuf => 65536}),
-    _ = do_fill(S),
+    _ = stuck:fill(S),
     {error, timeout} = gen_tcp:send(S, "x"),
-    do_reset(P),
+    tcp_pairs:peer_reset(P),
     ok = gen_tcp:close(S).
 
-%% F-9, 1.2: after the timeout of a socket with send_timeout_close every call
+%% After the timeout of a socket with send_timeout_close every call
 %% fails.
 timeout_close_passive(_Config) ->
     Opts = [{send_timeout, 30}, {send_timeout_close, true}],
-    do_with_stuck(Opts, fun(S, _P) ->
-        _ = do_fill(S),
+    stuck:with(Opts, fun(S, _P) ->
+        _ = stuck:fill(S),
         {error, timeout} = gen_tcp:send(S, "x"),
         {error, enotconn} = gen_tcp:send(S, "x"),
         {error, enotconn} = gen_tcp:recv(S, 0, 1000),
@@ -499,67 +501,96 @@ timeout_close_passive(_Config) ->
         {error, closed} = gen_tcp:send(S, "x")
     end).
 
-%% F-9, T-24: an armed owner gets no message, until it arms the socket again.
-timeout_close_armed_is_silent(_Config) ->
+%% An armed owner gets no message, until it arms the socket again. Since 2026
+%% OTP tells it, and the socket ends as when its peer closes.
+timeout_close_armed(_Config) ->
     Opts = [{send_timeout, 30}, {send_timeout_close, true}, {active, true}],
-    do_with_stuck(Opts, fun(S, _P) ->
-        _ = do_fill(S),
+    stuck:with(Opts, fun(S, _P) ->
+        Monitor = inet:monitor(S),
+        _ = stuck:fill(S),
         {error, timeout} = gen_tcp:send(S, "x"),
-        {error, enotconn} = gen_tcp:send(S, "x"),
-        receive M -> ct:fail({unexpected, M}) after 50 -> ok end,
-        ok = inet:setopts(S, [{active, once}]),
-        receive {tcp_closed, S} -> ok after 5000 -> ct:fail(no_tcp_closed) end,
-        {error, closed} = gen_tcp:send(S, "x")
+        case running_otp:tells_of_a_timeout_close() of
+            true ->
+                {error, closed} = gen_tcp:send(S, "x"),
+                receive {tcp_closed, S} -> ok after 5000 -> ct:fail(no_tcp_closed) end,
+                {error, einval} = inet:setopts(S, [{active, once}]);
+            false ->
+                {error, enotconn} = gen_tcp:send(S, "x"),
+                ok = mailbox:none(),
+                ok = inet:setopts(S, [{active, once}]),
+                receive {tcp_closed, S} -> ok after 5000 -> ct:fail(no_tcp_closed) end,
+                {error, closed} = gen_tcp:send(S, "x")
+        end,
+        receive {'DOWN', Monitor, port, S, normal} -> ok after 5000 -> ct:fail(no_down) end
     end).
 
-%% F-9: the queue is dropped: the peer gets what the kernel had, then the end.
+%% With exit_on_close false the socket stays after that message.
+timeout_close_armed_keeps_the_socket(_Config) ->
+    Opts = [{send_timeout, 30}, {send_timeout_close, true}, {active, once},
+            {exit_on_close, false}],
+    stuck:with(Opts, fun(S, _P) ->
+        _ = stuck:fill(S),
+        {error, timeout} = gen_tcp:send(S, "x"),
+        running_otp:tells_of_a_timeout_close()
+            andalso receive {tcp_closed, S} -> ok after 5000 -> ct:fail(no_tcp_closed) end,
+        {error, enotconn} = gen_tcp:send(S, "x"),
+        ok = mailbox:none(),
+        ok = inet:setopts(S, [{active, once}]),
+        %% It is told once.
+        running_otp:tells_of_a_timeout_close()
+            orelse receive {tcp_closed, S} -> ok after 5000 -> ct:fail(no_tcp_closed) end,
+        {error, enotconn} = gen_tcp:send(S, "x"),
+        [] = tcp_pairs:flush()
+    end).
+
+%% The queue is dropped: the peer gets what the kernel had, then the end.
 timeout_close_peer_sees_end(_Config) ->
     Opts = [{send_timeout, 30}, {send_timeout_close, true}],
-    do_with_stuck(Opts, fun(S, P) ->
-        Filled = do_fill(S),
+    stuck:with(Opts, fun(S, P) ->
+        Filled = stuck:fill(S),
         {error, timeout} = gen_tcp:send(S, "x"),
         {Got, closed} = tcp_pairs:peer_recv_all(P),
         true = byte_size(Got) < ?MEGABYTE,
         {Got, _} = split_binary(Filled, byte_size(Got))
     end).
 
-%% T-20: an accepted socket has its listener's send_timeout_close.
+%% An accepted socket has its listener's send_timeout_close.
 timeout_close_is_inherited(_Config) ->
     Opts = [{send_timeout, 30}, {send_timeout_close, true}, {sndbuf, 32768}],
     {S, P} = tcp_pairs:accept_from_peer(Opts, #{rcvbuf => 65536}),
-    _ = do_fill(S),
+    _ = stuck:fill(S),
     {error, timeout} = gen_tcp:send(S, "x"),
     {error, enotconn} = gen_tcp:send(S, "x"),
-    do_reset(P),
+    tcp_pairs:peer_reset(P),
     ok = gen_tcp:close(S).
 
 %%
 %% delay_send
 %%
 
-%% F-10: with delay_send the data follows at once and in order.
+%% With delay_send the data follows at once and in order.
 delayed_send_arrives(_Config) ->
-    do_with_stuck([{delay_send, true}], fun(S, P) ->
+    stuck:with([{delay_send, true}], fun(S, P) ->
         [ok = gen_tcp:send(S, [C]) || C <- "abcdef"],
         <<"abcdef">> = do_read(P, 6),
-        Data = do_bytes(?MEGABYTE),
+        Data = stuck:bytes(?MEGABYTE),
         ok = gen_tcp:send(S, Data),
         Data = do_read(P, ?MEGABYTE)
     end).
 
-%% F-10: close still delivers it.
+%% Close still delivers it.
 delayed_send_before_close_arrives(_Config) ->
-    do_with_stuck([{delay_send, true}], fun(S, P) ->
+    stuck:with([{delay_send, true}], fun(S, P) ->
         ok = gen_tcp:send(S, "last words"),
         ok = gen_tcp:close(S),
         {<<"last words">>, closed} = tcp_pairs:peer_recv_all(P)
     end).
 
-%% F-10: a failure shows in the next send, after that the socket is not
+%% A failure shows in the next send, after that the socket is not
 %% connected.
 delayed_send_fails_later(_Config) ->
-    do_with_stuck([{delay_send, true}], fun(S, P) ->
-        do_reset(P),
+    stuck:with([{delay_send, true}], fun(S, P) ->
+        tcp_pairs:peer_reset(P),
         ok = tcp_pairs:reset_arrived(S),
         ok = gen_tcp:send(S, "into the void"),
         tcp_pairs:eventually(fun() -> gen_tcp:send(S, "x") =/= ok end),
@@ -570,74 +601,74 @@ delayed_send_fails_later(_Config) ->
 %% A sender waits and the connection ends
 %%
 
-%% F-12: the peer resets: closed.
+%% The peer resets: closed.
 blocked_sender_when_peer_resets(_Config) ->
-    do_with_stuck([], fun(S, P) ->
-        _ = do_fill(S),
+    stuck:with([], fun(S, P) ->
+        _ = stuck:fill(S),
         Sender = do_blocked_sender(S, "x"),
-        do_reset(P),
-        {error, closed} = do_result(Sender),
+        tcp_pairs:peer_reset(P),
+        {error, closed} = result(Sender),
         {error, enotconn} = gen_tcp:send(S, "x")
     end).
 
-%% F-12: econnreset with show_econnreset.
+%% Econnreset with show_econnreset.
 blocked_sender_when_peer_resets_shown(_Config) ->
-    do_with_stuck([{show_econnreset, true}], fun(S, P) ->
-        _ = do_fill(S),
+    stuck:with([{show_econnreset, true}], fun(S, P) ->
+        _ = stuck:fill(S),
         Sender = do_blocked_sender(S, "x"),
-        do_reset(P),
-        {error, econnreset} = do_result(Sender),
+        tcp_pairs:peer_reset(P),
+        {error, econnreset} = result(Sender),
         {error, enotconn} = gen_tcp:send(S, "x")
     end).
 
-%% F-12: an armed owner gets its messages as well.
+%% An armed owner gets its messages as well.
 blocked_sender_when_peer_resets_armed(_Config) ->
-    do_with_stuck([{active, true}], fun(S, P) ->
-        _ = do_fill(S),
+    stuck:with([{active, true}], fun(S, P) ->
+        _ = stuck:fill(S),
         Sender = do_blocked_sender(S, "x"),
-        do_reset(P),
-        {error, closed} = do_result(Sender),
+        tcp_pairs:peer_reset(P),
+        {error, closed} = result(Sender),
         receive {tcp_closed, S} -> ok after 5000 -> ct:fail(no_tcp_closed) end,
-        [] = tcp_pairs:flush()
+        ok = mailbox:none()
     end),
-    do_with_stuck([{active, once}, {show_econnreset, true}], fun(S, P) ->
-        _ = do_fill(S),
+    stuck:with([{active, once}, {show_econnreset, true}], fun(S, P) ->
+        _ = stuck:fill(S),
         Sender = do_blocked_sender(S, "x"),
-        do_reset(P),
-        {error, econnreset} = do_result(Sender),
+        tcp_pairs:peer_reset(P),
+        {error, econnreset} = result(Sender),
         receive {tcp_error, S, econnreset} -> ok after 5000 -> ct:fail(no_tcp_error) end,
         receive {tcp_closed, S} -> ok after 5000 -> ct:fail(no_tcp_closed) end,
-        [] = tcp_pairs:flush()
+        ok = mailbox:none()
     end).
 
-%% F-12, 1.2: the reset that a blocked sender saw is seen once by recv too.
+%% The reset that a blocked sender saw is seen once by recv too.
 recv_after_reset_of_blocked_sender(_Config) ->
-    [do_with_stuck([{show_econnreset, Show}], fun(S, P) ->
-         _ = do_fill(S),
+    [stuck:with([{show_econnreset, Show}], fun(S, P) ->
+         _ = stuck:fill(S),
          Sender = do_blocked_sender(S, "x"),
-         do_reset(P),
-         {error, Reason} = do_result(Sender),
+         tcp_pairs:peer_reset(P),
+         {error, Reason} = result(Sender),
          {error, Reason} = gen_tcp:recv(S, 0, 1000),
          {error, enotconn} = gen_tcp:recv(S, 0, 1000)
      end) || {Show, Reason} <- [{false, closed}, {true, econnreset}]].
 
-%% F-4, T-29: a suspended sender is released too.
+%% A suspended sender is released too.
 suspended_sender_when_peer_resets(_Config) ->
-    do_with_stuck([], fun(S, P) ->
-        _ = do_fill(S),
+    stuck:with([], fun(S, P) ->
+        _ = stuck:fill(S),
         Blocked = do_blocked_sender(S, "x"),
-        Suspended = do_start(fun() -> gen_tcp:send(S, "y") end),
-        do_waiting(Suspended),
-        do_reset(P),
-        {error, closed} = do_result(Blocked),
-        {error, _} = do_result(Suspended)
+        Suspended = start(fun() -> gen_tcp:send(S, "y") end),
+        waits(Suspended),
+        tcp_pairs:peer_reset(P),
+        {error, closed} = result(Blocked),
+        {error, _} = result(Suspended)
     end).
 
-%% F-13, T-12: recv sees the end of the stream: the queue is dropped, the peer
+%% recv sees the end of the stream: the queue is dropped, the peer
 %% gets what the kernel had.
 end_of_stream_drops_queue(_Config) ->
-    do_with_stuck([], fun(S, P) ->
-        Filled = do_fill(S),
+    stuck:with([], fun(S, P) ->
+        Filled = stuck:fill(S),
         ok = tcp_pairs:peer_shutdown(P, write),
         {error, closed} = gen_tcp:recv(S, 0, 5000),
         {Got, closed} = tcp_pairs:peer_recv_all(P),
@@ -645,10 +676,10 @@ end_of_stream_drops_queue(_Config) ->
         {Got, _} = split_binary(Filled, byte_size(Got))
     end).
 
-%% F-13: the same when an armed socket sees it.
+%% The same when an armed socket sees it.
 end_of_stream_drops_queue_armed(_Config) ->
-    do_with_stuck([{active, true}], fun(S, P) ->
-        Filled = do_fill(S),
+    stuck:with([{active, true}], fun(S, P) ->
+        Filled = stuck:fill(S),
         ok = tcp_pairs:peer_shutdown(P, write),
         receive {tcp_closed, S} -> ok after 5000 -> ct:fail(no_tcp_closed) end,
         {Got, closed} = tcp_pairs:peer_recv_all(P),
@@ -656,29 +687,29 @@ end_of_stream_drops_queue_armed(_Config) ->
         {Got, _} = split_binary(Filled, byte_size(Got))
     end).
 
-%% F-13: a blocked sender gets closed.
+%% A blocked sender gets closed.
 end_of_stream_releases_blocked_sender(_Config) ->
-    do_with_stuck([], fun(S, P) ->
-        _ = do_fill(S),
+    stuck:with([], fun(S, P) ->
+        _ = stuck:fill(S),
         Sender = do_blocked_sender(S, "x"),
         ok = tcp_pairs:peer_shutdown(P, write),
         {error, closed} = gen_tcp:recv(S, 0, 5000),
-        {error, closed} = do_result(Sender)
+        {error, closed} = result(Sender)
     end).
 
-%% F-13: with `exit_on_close' false the queue is kept and everything is
+%% With `exit_on_close' false the queue is kept and everything is
 %% delivered, passive and armed.
 end_of_stream_keeps_queue_without_exit_on_close(_Config) ->
-    do_with_stuck([{exit_on_close, false}], fun(S, P) ->
-        Filled = do_fill(S),
+    stuck:with([{exit_on_close, false}], fun(S, P) ->
+        Filled = stuck:fill(S),
         ok = tcp_pairs:peer_shutdown(P, write),
         {error, closed} = gen_tcp:recv(S, 0, 5000),
         Filled = do_read(P, ?MEGABYTE),
         ok = gen_tcp:send(S, "more"),
         <<"more">> = do_read(P, 4)
     end),
-    do_with_stuck([{exit_on_close, false}, {active, true}], fun(S, P) ->
-        Filled = do_fill(S),
+    stuck:with([{exit_on_close, false}, {active, true}], fun(S, P) ->
+        Filled = stuck:fill(S),
         ok = tcp_pairs:peer_shutdown(P, write),
         receive {tcp_closed, S} -> ok after 5000 -> ct:fail(no_tcp_closed) end,
         Filled = do_read(P, ?MEGABYTE),
@@ -686,29 +717,29 @@ end_of_stream_keeps_queue_without_exit_on_close(_Config) ->
         <<"more">> = do_read(P, 4)
     end).
 
-%% T-29: a blocked sender is released with closed there too, although the
+%% A blocked sender is released with closed there too, although the
 %% socket goes on.
 end_of_stream_releases_sender_without_exit_on_close(_Config) ->
-    do_with_stuck([{exit_on_close, false}], fun(S, P) ->
-        _ = do_fill(S),
+    stuck:with([{exit_on_close, false}], fun(S, P) ->
+        _ = stuck:fill(S),
         Sender = do_blocked_sender(S, "x"),
         ok = tcp_pairs:peer_shutdown(P, write),
         {error, closed} = gen_tcp:recv(S, 0, 5000),
-        {error, closed} = do_result(Sender),
+        {error, closed} = result(Sender),
         {ok, _} = inet:peername(S)
     end).
 
-%% F-14, T-29: another process closes and drops the queue: the blocked sender
+%% Another process closes and drops the queue: the blocked sender
 %% gets closed, on OTP 25 only after up to five seconds, later at once.
 blocked_sender_when_another_closes(_Config) ->
-    do_with_stuck([{linger, {true, 0}}], fun(S, _P) ->
-        _ = do_fill(S),
+    stuck:with([{linger, {true, 0}}], fun(S, _P) ->
+        _ = stuck:fill(S),
         Sender = do_blocked_sender(S, "x"),
         ok = tcp_pairs:by_another(fun() -> gen_tcp:close(S) end),
-        {error, closed} = do_result(Sender)
+        {error, closed} = result(Sender)
     end).
 
-%% O-3, T-29: the owner dies: the blocked sender gets closed, the peer gets
+%% The owner dies: the blocked sender gets closed, the peer gets
 %% everything that was queued.
 blocked_sender_when_owner_dies(_Config) ->
     L = tcp_pairs:peer_listen(#{rcvbuf => 65536}),
@@ -721,42 +752,22 @@ blocked_sender_when_owner_dies(_Config) ->
     end),
     P = tcp_pairs:peer_accept(L),
     S = receive {Owner, Socket} -> Socket after 5000 -> ct:fail(no_socket) end,
-    Filled = do_fill(S),
+    Filled = stuck:fill(S),
     Sender = do_blocked_sender(S, "x"),
-    do_kill(Owner),
-    {error, closed} = do_result(Sender),
+    kill(Owner),
+    {error, closed} = result(Sender),
     Filled = do_read(P, ?MEGABYTE),
     {<<"x">>, closed} = tcp_pairs:peer_recv_all(P),
-    do_reset(P),
+    tcp_pairs:peer_reset(P),
     tcp_pairs:peer_close(L).
 
 %%
 %% A socket whose peer does not read
 %%
 
-%% Returns ok, because Common Test prints what a case returns.
-do_with_stuck(Opts, Fun) ->
-    {S, P} = do_stuck(Opts),
-    try
-        _ = Fun(S, P),
-        ok
-    after
-        do_reset(P),
-        gen_tcp:close(S)
-    end.
-
-do_stuck(Opts) ->
-    tcp_pairs:connect_to_peer([{sndbuf, 32768} | Opts], #{rcvbuf => 65536}).
-
-%% One send that leaves most of a megabyte in the queue.
-do_fill(S) ->
-    Data = do_bytes(?MEGABYTE),
-    ok = gen_tcp:send(S, Data),
-    Data.
-
 %% A sender that is blocked, with its data in the queue.
 do_blocked_sender(S, Data) ->
-    Sender = do_start(fun() -> gen_tcp:send(S, Data) end),
+    Sender = start(fun() -> gen_tcp:send(S, Data) end),
     do_busy(S),
     Sender.
 
@@ -770,25 +781,6 @@ do_states(S) ->
 do_pending(S) ->
     {ok, [{send_pend, Pending}]} = inet:getstat(S, [send_pend]),
     Pending.
-
-%% The length of the queue once the kernel takes no more.
-do_settled(S) ->
-    do_settled(S, do_pending(S), 0).
-
-do_settled(_S, Pending, 5) ->
-    Pending;
-do_settled(S, Pending, Same) ->
-    receive after 10 -> ok end,
-    case do_pending(S) of
-        Pending -> do_settled(S, Pending, Same + 1);
-        Other -> do_settled(S, Other, 0)
-    end.
-
-do_reset(P) ->
-    case socket:setopt(P, {socket, linger}, #{onoff => true, linger => 0}) of
-        ok -> ok = socket:close(P);
-        {error, closed} -> ok
-    end.
 
 %%
 %% The peer
@@ -836,11 +828,6 @@ do_packet(Id, I) ->
 %% Data
 %%
 
-%% Bytes that show a gap or a repetition.
-do_bytes(Octets) ->
-    Words = << <<I:32>> || I <- lists:seq(1, Octets div 4 + 1) >>,
-    binary:part(Words, 0, Octets).
-
 do_numbered(I) ->
     [<<I:32>>, binary:copy(<<I>>, 3000)].
 
@@ -877,25 +864,3 @@ do_gather(S, Octets, Got) ->
     after 10000 ->
         ct:fail({missing, Octets})
     end.
-
-%%
-%% Processes
-%%
-
-%% Runs Fun in a process of its own, which reports the result.
-do_start(Fun) ->
-    Parent = self(),
-    Ref = make_ref(),
-    {spawn(fun() -> Parent ! {Ref, Fun()} end), Ref}.
-
-do_result({_, Ref}) ->
-    receive {Ref, Result} -> Result after 15000 -> ct:fail(no_result) end.
-
-%% Fails if the process has come to its end.
-do_waiting({_, Ref}) ->
-    receive {Ref, Result} -> ct:fail({did_not_wait, Result}) after 50 -> ok end.
-
-do_kill(Pid) ->
-    Monitor = monitor(process, Pid),
-    exit(Pid, kill),
-    receive {'DOWN', Monitor, process, Pid, killed} -> ok end.

@@ -24,7 +24,7 @@
     socket_to_list_never_fails/1,
     each_monitor_has_its_own_down/1,
     monitor_by_another_process/1,
-    down_tells_why_the_owner_died/1,
+    down_reports_why_the_owner_died/1,
     down_after_the_peer_closed/1,
     cancelled_monitors_are_silent/1,
     cancel_monitor_answers_once/1,
@@ -72,7 +72,7 @@ cases() ->
         socket_to_list_never_fails,
         each_monitor_has_its_own_down,
         monitor_by_another_process,
-        down_tells_why_the_owner_died,
+        down_reports_why_the_owner_died,
         down_after_the_peer_closed,
         cancelled_monitors_are_silent,
         cancel_monitor_answers_once,
@@ -96,7 +96,7 @@ end_per_group(Group, Config) ->
 %% setopts, getopts
 %%
 
-%% I-1: what is no list raises.
+%% What is no list raises.
 option_lists_that_are_none(_Config) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     [{raised, error, bad_generator} = outcome(fun() -> inet:setopts(S, Opts) end)
@@ -107,7 +107,7 @@ option_lists_that_are_none(_Config) ->
     ok = gen_tcp:close(S),
     tcp_pairs:peer_close(Peer).
 
-%% I-1: everything else that fails is einval.
+%% Everything else that fails is einval.
 option_failures_are_einval(_Config) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     [{error, einval} = outcome(fun() -> inet:setopts(S, [Opt]) end)
@@ -125,7 +125,7 @@ option_failures_are_einval(_Config) ->
 %% getstat
 %%
 
-%% I-2
+%% All counters come in this order, chosen ones in the caller's.
 getstat_order(_Config) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     {ok, Stats} = inet:getstat(S),
@@ -138,7 +138,7 @@ getstat_order(_Config) ->
     ok = gen_tcp:close(S),
     tcp_pairs:peer_close(Peer).
 
-%% I-2
+%% An unknown name is einval, something that is no list raises.
 getstat_refusals(_Config) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     {ok, []} = inet:getstat(S, []),
@@ -149,7 +149,7 @@ getstat_refusals(_Config) ->
     ok = gen_tcp:close(S),
     tcp_pairs:peer_close(Peer).
 
-%% I-3, T-25: a packet and its header are one delivery.
+%% A packet and its header are one delivery.
 recv_counters_count_packets_with_headers(_Config) ->
     [begin
         {S, Peer} = tcp_pairs:connect_to_peer([{packet, Packet}]),
@@ -167,7 +167,7 @@ recv_counters_count_packets_with_headers(_Config) ->
                               {tpkt, <<3, 0, 7:16, "one", 3, 0, 4:16>>}]],
     ok.
 
-%% I-3: what has arrived but is not delivered is not counted.
+%% What has arrived but is not delivered is not counted.
 recv_counters_count_at_delivery(_Config) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 2}]),
     tcp_pairs:peer_send(Peer, <<3:16, "one", 3:16, "two", 3:16, "thr">>),
@@ -180,7 +180,7 @@ recv_counters_count_at_delivery(_Config) ->
     ok = gen_tcp:close(S),
     tcp_pairs:peer_close(Peer).
 
-%% I-3: messages count like recv.
+%% Messages count like recv.
 recv_counters_count_messages(_Config) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 2}, {active, true}]),
     tcp_pairs:peer_send(Peer, <<3:16, "one", 4:16, "four">>),
@@ -191,7 +191,7 @@ recv_counters_count_messages(_Config) ->
     ok = gen_tcp:close(S),
     tcp_pairs:peer_close(Peer).
 
-%% I-3, I-4: each send counts, with its header.
+%% Each send counts, with its header.
 send_counters_count_calls(_Config) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 4}]),
     ok = gen_tcp:send(S, "hello"),
@@ -206,14 +206,14 @@ send_counters_count_calls(_Config) ->
     ok = gen_tcp:close(S),
     tcp_pairs:peer_close(Peer).
 
-%% I-3: at the time of the call, whether it left or not
+%% At the time of the call, whether it left or not
 send_counters_count_what_is_queued(_Config) ->
     {S, Peer} = do_open_full(),
     {ok, [{send_cnt, 1}, {send_oct, 1_000_000}]} = inet:getstat(S, [send_cnt, send_oct]),
     do_abort(S),
     tcp_pairs:peer_close(Peer).
 
-%% I-3
+%% What the listener or the kernel has had before does not count.
 counters_of_an_accepted_socket_start_at_zero(_Config) ->
     {L, Port} = tcp_pairs:listen(),
     [begin
@@ -230,7 +230,7 @@ counters_of_an_accepted_socket_start_at_zero(_Config) ->
     {ok, [{recv_cnt, 0}]} = inet:getstat(L, [recv_cnt]),
     ok = gen_tcp:close(L).
 
-%% I-4: averages are truncated; the deviation follows the last packets.
+%% Averages are truncated; the deviation follows the last packets.
 averages_and_deviation(_Config) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 4}]),
     [begin
@@ -247,7 +247,7 @@ averages_and_deviation(_Config) ->
     ok = gen_tcp:close(S),
     tcp_pairs:peer_close(Peer).
 
-%% I-4, F-1: the bytes that wait for the peer, zero when it has read them
+%% The bytes that wait for the peer, zero when it has read them
 send_pend_is_the_queue(_Config) ->
     {S, Peer} = do_open_full(),
     {ok, [{send_pend, Pending}]} = inet:getstat(S, [send_pend]),
@@ -261,7 +261,6 @@ send_pend_is_the_queue(_Config) ->
 %% info, port, socket_to_list
 %%
 
-%% I-5
 info_keys(_Config) ->
     {C, S} = tcp_pairs:pair(),
     {L, _Port} = tcp_pairs:listen(),
@@ -281,7 +280,7 @@ info_keys(_Config) ->
     end || Socket <- [C, S, L]],
     ok.
 
-%% I-5: counters are those of getstat, output is what the user sent. From OTP 26
+%% Counters are those of getstat, output is what the user sent. From OTP 26
 %% on stock writes a reference of its own along with each send, and counts it.
 info_counters_and_output(Config) ->
     {C, S} = tcp_pairs:pair([{packet, 4}]),
@@ -296,7 +295,7 @@ info_counters_and_output(Config) ->
     ok = gen_tcp:close(C),
     ok = gen_tcp:close(S).
 
-%% 1.1 inet:info, F-4, F-5: busy while a sender waits
+%% `busy' is among the states while a sender waits; info itself does not wait.
 info_of_a_busy_socket(_Config) ->
     {S, Peer} = do_open_full(),
     {Sender, Monitor} = spawn_monitor(fun() -> exit(gen_tcp:send(S, "one more")) end),
@@ -307,7 +306,7 @@ info_of_a_busy_socket(_Config) ->
     ok = gen_tcp:close(S),
     tcp_pairs:peer_close(Peer).
 
-%% I-6
+%% The number of the socket's own end, for a local socket its path.
 port_of_every_socket(_Config) ->
     {L, Port} = tcp_pairs:listen(),
     {ok, C} = gen_tcp:connect(?LOOPBACK, Port, [{active, false}]),
@@ -320,7 +319,7 @@ port_of_every_socket(_Config) ->
     [ok = gen_tcp:close(S) || S <- [A, C, L]],
     ok.
 
-%% I-7: a printable name that stays the same when the socket is closed
+%% A printable name that stays the same when the socket is closed
 socket_to_list_never_fails(_Config) ->
     {C, S} = tcp_pairs:pair(),
     [NameC, NameS] = [inet:socket_to_list(Socket) || Socket <- [C, S]],
@@ -335,18 +334,17 @@ socket_to_list_never_fails(_Config) ->
 %% monitor, cancel_monitor
 %%
 
-%% I-8
 each_monitor_has_its_own_down(_Config) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     Monitors = [inet:monitor(S) || _ <- [1, 2, 3]],
     3 = length(lists:usort(Monitors)),
-    [] = flush(),
+    ok = mailbox:none(),
     ok = gen_tcp:close(S),
     [receive {'DOWN', Monitor, _Type, S, Reason} -> normal = Reason end || Monitor <- Monitors],
-    [] = flush(),
+    ok = mailbox:none(),
     tcp_pairs:peer_close(Peer).
 
-%% I-8: the DOWN goes to whoever called monitor.
+%% The DOWN goes to whoever called monitor.
 monitor_by_another_process(_Config) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     Self = self(),
@@ -358,11 +356,11 @@ monitor_by_another_process(_Config) ->
     receive {monitoring, Watcher} -> ok end,
     ok = gen_tcp:close(S),
     receive {down, Reason} -> normal = Reason end,
-    [] = flush(),
+    ok = mailbox:none(),
     tcp_pairs:peer_close(Peer).
 
-%% 2.5, O-3: the owner's exit reason
-down_tells_why_the_owner_died(_Config) ->
+%% The owner's exit reason
+down_reports_why_the_owner_died(_Config) ->
     PeerListener = tcp_pairs:peer_listen(),
     Self = self(),
     [begin
@@ -384,7 +382,7 @@ down_tells_why_the_owner_died(_Config) ->
     end || Reason <- [normal, shutdown, {my, reason}, killed]],
     tcp_pairs:peer_close(PeerListener).
 
-%% 2.5: tcp_closed comes before the DOWN of an active socket; a passive one
+%% tcp_closed comes before the DOWN of an active socket; a passive one
 %% is there until it is closed.
 down_after_the_peer_closed(_Config) ->
     {S1, Peer1} = tcp_pairs:connect_to_peer([{active, true}]),
@@ -397,21 +395,21 @@ down_after_the_peer_closed(_Config) ->
     tcp_pairs:peer_close(Peer2),
     {error, closed} = gen_tcp:recv(S2, 0, 5000),
     {error, enotconn} = gen_tcp:recv(S2, 0, 5000),
-    [] = flush(),
+    ok = mailbox:none(),
     ok = gen_tcp:close(S2),
     receive {'DOWN', Monitor2, _Type2, S2, Reason2} -> normal = Reason2 end.
 
-%% I-9: no DOWN after cancel_monitor, and others are not affected.
+%% No DOWN after cancel_monitor, and others are not affected.
 cancelled_monitors_are_silent(_Config) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     [Cancelled, Kept] = [inet:monitor(S) || _ <- [1, 2]],
     true = inet:cancel_monitor(Cancelled),
     ok = gen_tcp:close(S),
     receive {'DOWN', Kept, _Type, S, normal} -> ok end,
-    [] = flush(),
+    ok = mailbox:none(),
     tcp_pairs:peer_close(Peer).
 
-%% I-9: true once, then false; false for what fired and for what is unknown.
+%% True once, then false; false for what fired and for what is unknown.
 cancel_monitor_answers_once(_Config) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     Monitor = inet:monitor(S),
@@ -425,7 +423,7 @@ cancel_monitor_answers_once(_Config) ->
     false = inet:cancel_monitor(Fired),
     tcp_pairs:peer_close(Peer).
 
-%% I-9: a DOWN that is there already stays.
+%% A DOWN that is there already stays.
 cancel_monitor_does_not_flush(_Config) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     [First, Second] = [inet:monitor(S) || _ <- [1, 2]],
@@ -444,7 +442,7 @@ cancel_monitor_does_not_flush(_Config) ->
 %% sendfile
 %%
 
-%% I-12
+%% The whole file, and how many octets it has.
 sendfile_of_a_file_name(Config) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     File = do_file(Config, <<"0123456789">>),
@@ -457,7 +455,7 @@ sendfile_of_a_file_name(Config) ->
     {<<>>, closed} = tcp_pairs:peer_recv_all(Peer),
     tcp_pairs:peer_close(Peer).
 
-%% I-12: offset and length, length 0, and files that are too short
+%% Offset and length, length 0, and files that are too short
 sendfile_of_parts(Config) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     {ok, Fd} = file:open(do_file(Config, <<"0123456789">>), [read, raw, binary]),
@@ -475,7 +473,7 @@ sendfile_of_parts(Config) ->
     {<<>>, closed} = tcp_pairs:peer_recv_all(Peer),
     tcp_pairs:peer_close(Peer).
 
-%% I-12
+%% Offset and length choose what is sent, length 0 is up to the end.
 sendfile_leaves_the_position(Config) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     {ok, Fd} = file:open(do_file(Config, <<"0123456789">>), [read, raw, binary]),
@@ -489,7 +487,7 @@ sendfile_leaves_the_position(Config) ->
     ok = gen_tcp:close(S),
     tcp_pairs:peer_close(Peer).
 
-%% I-12, I-3
+%% The file is no packet, and no send.
 sendfile_adds_no_header_and_counts_nothing(Config) ->
     {S, Peer} = tcp_pairs:connect_to_peer([{packet, 4}]),
     File = do_file(Config, <<"0123456789">>),
@@ -501,7 +499,7 @@ sendfile_adds_no_header_and_counts_nothing(Config) ->
     ok = gen_tcp:close(S),
     tcp_pairs:peer_close(Peer).
 
-%% I-12: the file comes behind what was sent before it, and before what is
+%% The file comes behind what was sent before it, and before what is
 %% sent after it.
 sendfile_waits_behind_queued_output(Config) ->
     File = do_file(Config, binary:copy(<<"file">>, 25000)),
@@ -522,7 +520,7 @@ sendfile_waits_behind_queued_output(Config) ->
     true = Stream =:= iolist_to_binary(Expected),
     receive {'DOWN', Monitor, process, Owner, Reason} -> normal = Reason end.
 
-%% I-12: more than the kernel takes at once, to a peer that reads slowly
+%% More than the kernel takes at once, to a peer that reads slowly
 sendfile_of_a_large_file(Config) ->
     Contents = iolist_to_binary([<<N:32>> || N <- lists:seq(1, 1_000_000)]),
     File = do_file(Config, Contents),
@@ -535,7 +533,7 @@ sendfile_of_a_large_file(Config) ->
     true = Stream =:= Contents,
     tcp_pairs:peer_close(Peer).
 
-%% I-13
+%% Negative numbers are einval, other types and cooked files badarg, no file is enoent.
 sendfile_refusals(Config) ->
     {S, Peer} = tcp_pairs:connect_to_peer([]),
     File = do_file(Config, <<"0123456789">>),

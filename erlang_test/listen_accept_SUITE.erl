@@ -43,7 +43,7 @@
     listener_survives_running_out_of_descriptors/1
 ]).
 
--import(tcp_pairs, [outcome/1, by_another/1, at_rest/1, eventually/1, flush/0, is_gone/1]).
+-import(tcp_pairs, [outcome/1, by_another/1, at_rest/1, eventually/1, is_gone/1]).
 
 -define(LOOPBACK, {127, 0, 0, 1}).
 
@@ -51,7 +51,7 @@ suite() ->
     [{timetrap, {seconds, 30}}].
 
 all() ->
-    driver_groups:all().
+    driver_groups:all_with_shards().
 
 groups() ->
     driver_groups:groups(cases()).
@@ -103,7 +103,7 @@ end_per_group(Group, Config) ->
 %% listen
 %%
 
-%% L-1: the caller owns the listener, which closes when its owner exits.
+%% The caller owns the listener, which closes when its owner exits.
 listener_is_owned_by_the_caller(_Config) ->
     {ok, L} = gen_tcp:listen(0, []),
     #{owner := Owner} = inet:info(L),
@@ -114,7 +114,7 @@ listener_is_owned_by_the_caller(_Config) ->
     {ok, OfAnother} = by_another(fun() -> gen_tcp:listen(0, []) end),
     eventually(fun() -> is_gone(OfAnother) end).
 
-%% L-1: {port, P} wins over the first argument, and the last one over others.
+%% {port, P} wins over the first argument, and the last one over others.
 port_option_overrides_the_argument(_Config) ->
     {L, Taken} = tcp_pairs:listen(),
     {error, eaddrinuse} = gen_tcp:listen(0, [{port, Taken}]),
@@ -125,7 +125,7 @@ port_option_overrides_the_argument(_Config) ->
     ok = gen_tcp:close(L2),
     ok = gen_tcp:close(L).
 
-%% L-2: ports out of range, names of services, and neither
+%% Ports out of range, names of services, and neither
 ports_and_service_names(_Config) ->
     [{raised, exit, badarg} = outcome(fun() -> gen_tcp:listen(Port, []) end)
      || Port <- [-1, 65536, 70000, nosuchservice]],
@@ -144,7 +144,7 @@ ports_and_service_names(_Config) ->
         {_, [_ | _]} -> ok
     end.
 
-%% L-3, R-5: an unknown option, a value of a wrong type, and an option that
+%% An unknown option, a value of a wrong type, and an option that
 %% is not for listen
 bad_listen_options_exit(_Config) ->
     Accepted = [Option || Option <- [
@@ -154,7 +154,7 @@ bad_listen_options_exit(_Config) ->
     ], outcome(fun() -> gen_tcp:listen(0, [Option]) end) =/= {raised, exit, badarg}],
     [] = Accepted.
 
-%% L-3, T-17: a well typed option that driver or kernel refuses is an error
+%% A well typed option that driver or kernel refuses is an error
 %% here, not an exit as in connect.
 listen_options_refused_below_are_errors(_Config) ->
     Accepted = [Option || Option <- [
@@ -163,7 +163,7 @@ listen_options_refused_below_are_errors(_Config) ->
     ], outcome(fun() -> gen_tcp:listen(0, [Option]) end) =/= {error, einval}],
     [] = Accepted.
 
-%% L-4: a port with a listener is in use, reuseaddr or not, until it closes.
+%% A port with a listener is in use, reuseaddr or not, until it closes.
 address_in_use(_Config) ->
     {L, Port} = tcp_pairs:listen(),
     [{error, eaddrinuse} = gen_tcp:listen(Port, Opts)
@@ -173,17 +173,17 @@ address_in_use(_Config) ->
     {ok, Again} = gen_tcp:listen(Port, [{reuseaddr, true}, {ip, ?LOOPBACK}]),
     ok = gen_tcp:close(Again).
 
-%% L-4: 192.0.2.0/24 is for documentation and never ours.
+%% 192.0.2.0/24 is for documentation and never ours.
 foreign_address(_Config) ->
     {error, eaddrnotavail} = gen_tcp:listen(0, [{ip, {192, 0, 2, 1}}]).
 
-%% L-4
+%% Options that are no list raise.
 listen_argument_is_no_list(_Config) ->
     [{raised, error, function_clause} = outcome(fun() -> gen_tcp:listen(0, Opts) end)
      || Opts <- [foo, {active, false}, <<>>]],
     ok.
 
-%% L-5: numbers, true and false; how many may wait is up to the kernel.
+%% Numbers, true and false; how many may wait is up to the kernel.
 backlog_values(_Config) ->
     [begin
         {L, _Port} = tcp_pairs:listen(Opts),
@@ -205,7 +205,7 @@ backlog_values(_Config) ->
 %% accept
 %%
 
-%% A-1, O-1: whoever accepts owns the socket, not the owner of the listener.
+%% Whoever accepts owns the socket, not the owner of the listener.
 accepted_socket_is_owned_by_the_acceptor(_Config) ->
     {L, Port} = tcp_pairs:listen(),
     {Acceptor, _} = do_acceptor(L, infinity),
@@ -220,7 +220,7 @@ accepted_socket_is_owned_by_the_acceptor(_Config) ->
     tcp_pairs:peer_close(Client),
     ok = gen_tcp:close(L).
 
-%% A-2
+%% Timeout 0 takes a connection that waits, and does not wait for one.
 accept_timeout_zero_polls(_Config) ->
     {L, Port} = tcp_pairs:listen(),
     {error, timeout} = gen_tcp:accept(L, 0),
@@ -232,19 +232,18 @@ accept_timeout_zero_polls(_Config) ->
     tcp_pairs:peer_close(Client),
     ok = gen_tcp:close(L).
 
-%% A-2: after a timeout nothing of the call is left, and the next one works.
+%% After a timeout nothing of the call is left, and the next one works.
 accept_times_out(_Config) ->
     {L, Port} = tcp_pairs:listen(),
     {error, timeout} = gen_tcp:accept(L, 20),
-    [] = flush(),
+    ok = mailbox:none(),
     Client = tcp_pairs:peer_connect(Port),
     {ok, S} = gen_tcp:accept(L, 5000),
-    [] = flush(),
+    ok = mailbox:none(),
     ok = gen_tcp:close(S),
     tcp_pairs:peer_close(Client),
     ok = gen_tcp:close(L).
 
-%% A-2
 negative_accept_timeout_is_infinity(_Config) ->
     {L, Port} = tcp_pairs:listen(),
     {Acceptor, _} = do_acceptor(L, -1),
@@ -254,21 +253,21 @@ negative_accept_timeout_is_infinity(_Config) ->
     tcp_pairs:peer_close(Client),
     ok = gen_tcp:close(L).
 
-%% A-2
+%% What is no integer and not infinity raises.
 bad_accept_timeouts_raise(_Config) ->
     {L, _Port} = tcp_pairs:listen(),
     [{raised, error, function_clause} = outcome(fun() -> gen_tcp:accept(L, Timeout) end)
      || Timeout <- [foo, 1.5, "1"]],
     ok = gen_tcp:close(L).
 
-%% A-3, T-18: acceptors are served first come, first served.
+%% Acceptors are served first come, first served.
 acceptors_are_served_in_order(_Config) ->
     {L, Port} = tcp_pairs:listen(),
     Acceptors = [element(1, do_acceptor(L, infinity)) || _ <- lists:seq(1, 5)],
     do_served_in_order(Port, Acceptors),
     ok = gen_tcp:close(L).
 
-%% A-3, T-18: an acceptor whose time is over leaves the others in order.
+%% An acceptor whose time is over leaves the others in order.
 expired_acceptors_leave_the_queue(_Config) ->
     {L, Port} = tcp_pairs:listen(),
     Acceptors = [{element(1, do_acceptor(L, Timeout)), Timeout}
@@ -280,7 +279,7 @@ expired_acceptors_leave_the_queue(_Config) ->
     do_served_in_order(Port, [Acceptor || {Acceptor, infinity} <- Acceptors]),
     ok = gen_tcp:close(L).
 
-%% A-3: a later acceptor with less time expires first, and does not take
+%% A later acceptor with less time expires first, and does not take
 %% the earlier ones with it.
 each_acceptor_has_its_own_timeout(_Config) ->
     {L, Port} = tcp_pairs:listen(),
@@ -291,7 +290,7 @@ each_acceptor_has_its_own_timeout(_Config) ->
     do_served_in_order(Port, [Patient, MorePatient]),
     ok = gen_tcp:close(L).
 
-%% A-4, T-18: killed acceptors leave the others in order.
+%% Killed acceptors leave the others in order.
 killed_acceptors_leave_the_queue(_Config) ->
     {L, Port} = tcp_pairs:listen(),
     Acceptors = [element(1, do_acceptor(L, infinity)) || _ <- lists:seq(1, 6)],
@@ -302,7 +301,7 @@ killed_acceptors_leave_the_queue(_Config) ->
     do_served_in_order(Port, Left),
     ok = gen_tcp:close(L).
 
-%% A-4: a connection is not lost with the last acceptor.
+%% A connection is not lost with the last acceptor.
 connection_of_a_killed_acceptor_stays_queued(_Config) ->
     {L, Port} = tcp_pairs:listen(),
     {Acceptor, _} = do_acceptor(L, infinity),
@@ -315,7 +314,7 @@ connection_of_a_killed_acceptor_stays_queued(_Config) ->
     tcp_pairs:peer_close(Client),
     ok = gen_tcp:close(L).
 
-%% A-3, A-4, T-18: acceptors that expire, die and come back in any order, and
+%% Acceptors that expire, die and come back in any order, and
 %% clients in between: every client is served, in order.
 acceptors_come_and_go(_Config) ->
     {L, Port} = tcp_pairs:listen(),
@@ -334,7 +333,7 @@ acceptors_come_and_go(_Config) ->
     {error, timeout} = gen_tcp:accept(L, 0),
     ok = gen_tcp:close(L).
 
-%% T-18: connections that arrive together wake as many acceptors.
+%% Connections that arrive together wake as many acceptors.
 many_connections_wake_many_acceptors(_Config) ->
     {L, Port} = tcp_pairs:listen([{backlog, 50}]),
     Acceptors = [element(1, do_acceptor(L, infinity)) || _ <- lists:seq(1, 20)],
@@ -348,7 +347,7 @@ many_connections_wake_many_acceptors(_Config) ->
     [ok = do_stop(Acceptor) || Acceptor <- Acceptors],
     ok = gen_tcp:close(L).
 
-%% A-4, T-18: while acceptors are killed at any moment, each connection is
+%% While acceptors are killed at any moment, each connection is
 %% either accepted or still waiting for the next acceptor.
 acceptors_killed_while_clients_connect(_Config) ->
     {L, Port} = tcp_pairs:listen([{backlog, 100}]),
@@ -379,7 +378,7 @@ acceptors_killed_while_clients_connect(_Config) ->
     tcp_pairs:peer_close(Last),
     ok = gen_tcp:close(L).
 
-%% A-5
+%% Each gets closed at once, whatever its timeout.
 closing_the_listener_wakes_acceptors(_Config) ->
     {L, _Port} = tcp_pairs:listen(),
     Acceptors = [element(1, do_acceptor(L, Timeout)) || Timeout <- [infinity, 20000, infinity]],
@@ -390,7 +389,7 @@ closing_the_listener_wakes_acceptors(_Config) ->
     end || Acceptor <- Acceptors],
     ok.
 
-%% A-5: also when it is not the owner who closes
+%% Also when it is not the owner who closes
 closing_the_listener_by_another_wakes_acceptors(_Config) ->
     {L, _Port} = tcp_pairs:listen(),
     {Acceptor, _} = do_acceptor(L, infinity),
@@ -399,7 +398,7 @@ closing_the_listener_by_another_wakes_acceptors(_Config) ->
     ok = do_stop(Acceptor),
     {error, closed} = gen_tcp:accept(L, 0).
 
-%% A-5, O-3
+%% The same when the listener ends with its owner.
 death_of_the_listeners_owner_wakes_acceptors(_Config) ->
     Self = self(),
     Owner = spawn(fun() ->
@@ -415,7 +414,7 @@ death_of_the_listeners_owner_wakes_acceptors(_Config) ->
     end || Acceptor <- Acceptors],
     {error, closed} = gen_tcp:accept(L, 0).
 
-%% A-5, O-5: accepted sockets do not depend on the listener or its owner.
+%% Accepted sockets do not depend on the listener or its owner.
 accepted_sockets_outlive_the_listener(_Config) ->
     Self = self(),
     {Owner, Monitor} = spawn_monitor(fun() ->
@@ -435,7 +434,7 @@ accepted_sockets_outlive_the_listener(_Config) ->
     ok = gen_tcp:close(S),
     ok = gen_tcp:close(Client).
 
-%% A-6: the kernel resets connections that nobody has accepted.
+%% The kernel resets connections that nobody has accepted.
 queued_connections_are_reset_with_the_listener(_Config) ->
     {L, Port} = tcp_pairs:listen(),
     Clients = [tcp_pairs:peer_connect(Port) || _ <- [1, 2, 3]],
@@ -445,7 +444,7 @@ queued_connections_are_reset_with_the_listener(_Config) ->
     [tcp_pairs:peer_close(Client) || Client <- Clients],
     ok.
 
-%% A-7: what a client sent before it closed can be read after a late accept.
+%% What a client sent before it closed can be read after a late accept.
 client_closed_before_accept(_Config) ->
     {L, Port} = tcp_pairs:listen(),
     Client = tcp_pairs:peer_connect(Port),
@@ -458,7 +457,7 @@ client_closed_before_accept(_Config) ->
     ok = gen_tcp:close(S),
     ok = gen_tcp:close(L).
 
-%% A-7: a client that reset is accepted, too.
+%% A client that reset is accepted, too.
 client_reset_before_accept(_Config) ->
     {L, Port} = tcp_pairs:listen(),
     Client = tcp_pairs:peer_connect(Port),
@@ -470,7 +469,7 @@ client_reset_before_accept(_Config) ->
     ok = gen_tcp:close(S),
     ok = gen_tcp:close(L).
 
-%% T-19: data that waits for the acceptor comes as messages.
+%% Data that waits for the acceptor comes as messages.
 active_listener_arms_before_accept_returns(_Config) ->
     {L, Port} = tcp_pairs:listen([{active, true}]),
     Client = tcp_pairs:peer_connect(Port),
@@ -483,7 +482,7 @@ active_listener_arms_before_accept_returns(_Config) ->
     receive {tcp_closed, S} -> ok end,
     ok = gen_tcp:close(L).
 
-%% T-19: data and end may be there with the socket, which is then gone.
+%% Data and end may be there with the socket, which is then gone.
 active_listener_and_a_client_that_is_over(_Config) ->
     {L, Port} = tcp_pairs:listen([{active, true}]),
     Client = tcp_pairs:peer_connect(Port),
@@ -496,10 +495,10 @@ active_listener_and_a_client_that_is_over(_Config) ->
     eventually(fun() -> is_gone(S) end),
     {error, einval} = inet:peername(S),
     {error, closed} = gen_tcp:send(S, "data"),
-    [] = flush(),
+    ok = mailbox:none(),
     ok = gen_tcp:close(L).
 
-%% R-7: changes made while a connection waits, and while an acceptor waits,
+%% Changes made while a connection waits, and while an acceptor waits,
 %% count.
 accept_takes_options_of_the_listener_as_they_are_now(_Config) ->
     {L, Port} = tcp_pairs:listen([{packet, 1}]),
@@ -518,7 +517,7 @@ accept_takes_options_of_the_listener_as_they_are_now(_Config) ->
     [tcp_pairs:peer_close(C) || C <- [C1, C2]],
     ok = gen_tcp:close(L).
 
-%% A-8: an acceptor that finds no free descriptor is told emfile; once there
+%% An acceptor that finds no free descriptor gets emfile; once there
 %% are some, the listener serves again. On a node with few descriptors.
 listener_survives_running_out_of_descriptors(Config) ->
     {ok, Peer, _Node} = peer:start_link(#{
@@ -567,7 +566,7 @@ do_connect_and_accept(L, Port, Clients, Accepted) ->
 %% Helpers
 %%
 
-%% A process that waits in accept when this returns, tells the result and
+%% A process that waits in accept when this returns, reports the result and
 %% lives on as the owner of the socket.
 do_acceptor(L, Timeout) ->
     {Acceptor, Monitor} = do_spawn_acceptor(L, Timeout),

@@ -24,7 +24,7 @@
          port_deliveries_are_forwarded/1, later_data_comes_after/1,
          fired_once_is_forwarded/1, passive_message_stays/1,
          http_messages_stay/1, ssl_messages_stay/1, error_message_stays/1,
-         other_messages_stay/1, closed_half_open_keeps_owner/1,
+         other_messages_stay/1, closed_half_closed_keeps_owner/1,
          old_owner_gets_nothing_more/1, relay_while_data_flows/1,
          relay_with_once_while_data_flows/1, relay_with_count_while_data_flows/1,
          buffered_input_moves_along/1, pending_recv_survives_transfer/1,
@@ -32,7 +32,7 @@
 -export([down_when_owner_closes/1, down_when_another_closes/1,
          down_at_end_of_stream/1, down_after_reset/1, down_after_shown_reset/1,
          down_after_framing_error/1, no_down_for_passive_end/1,
-         no_down_when_half_open/1, down_with_reason_of_owner/1,
+         no_down_when_half_closed/1, down_with_reason_of_owner/1,
          down_for_listener/1, down_at_once_for_closed_socket/1,
          many_monitors/1, monitor_from_another_process/1,
          cancelled_monitor_is_silent/1, cancel_after_down/1,
@@ -40,11 +40,14 @@
 -export([owner_survives_every_end/1, trapping_owner_survives_every_end/1,
          own_close_leaves_no_exit_message/1]).
 
+-import(callers, [start/1, result/1, waits/1, kill/1]).
+-import(mailbox, [next/0, none/0]).
+
 suite() ->
     [{timetrap, {seconds, 30}}].
 
 all() ->
-    driver_groups:all().
+    driver_groups:all_with_shards().
 
 groups() ->
     driver_groups:groups(cases()).
@@ -74,7 +77,7 @@ cases() ->
      port_deliveries_are_forwarded, later_data_comes_after,
      fired_once_is_forwarded, passive_message_stays, http_messages_stay,
      ssl_messages_stay, error_message_stays, other_messages_stay,
-     closed_half_open_keeps_owner, old_owner_gets_nothing_more,
+     closed_half_closed_keeps_owner, old_owner_gets_nothing_more,
      relay_while_data_flows, relay_with_once_while_data_flows,
      relay_with_count_while_data_flows, buffered_input_moves_along,
      pending_recv_survives_transfer, listener_is_handed_over,
@@ -82,7 +85,7 @@ cases() ->
 
      down_when_owner_closes, down_when_another_closes, down_at_end_of_stream,
      down_after_reset, down_after_shown_reset, down_after_framing_error,
-     no_down_for_passive_end, no_down_when_half_open,
+     no_down_for_passive_end, no_down_when_half_closed,
      down_with_reason_of_owner, down_for_listener,
      down_at_once_for_closed_socket, many_monitors,
      monitor_from_another_process, cancelled_monitor_is_silent,
@@ -95,7 +98,7 @@ cases() ->
 %% Owners
 %%
 
-%% O-1: the caller of connect owns the socket: only it may hand it over, and the
+%% The caller of connect owns the socket: only it may hand it over, and the
 %% socket ends with it.
 connect_makes_owner(_Config) ->
     Owner = do_process(),
@@ -105,12 +108,12 @@ connect_makes_owner(_Config) ->
     end),
     P = tcp_pairs:peer_accept(L),
     {error, not_owner} = gen_tcp:controlling_process(S, self()),
-    do_kill(Owner),
+    kill(Owner),
     {<<>>, closed} = tcp_pairs:peer_recv_all(P),
     tcp_pairs:peer_close(P),
     tcp_pairs:peer_close(L).
 
-%% O-1, A-1: the caller of accept owns the accepted socket, not the owner of the
+%% The caller of accept owns the accepted socket, not the owner of the
 %% listener.
 accept_makes_owner(_Config) ->
     {L, Port} = tcp_pairs:listen(),
@@ -118,23 +121,23 @@ accept_makes_owner(_Config) ->
     Acceptor = do_process(),
     {ok, S} = do_in(Acceptor, fun() -> gen_tcp:accept(L, 5000) end),
     {error, not_owner} = gen_tcp:controlling_process(S, self()),
-    do_kill(Acceptor),
+    kill(Acceptor),
     {<<>>, closed} = tcp_pairs:peer_recv_all(P),
     {error, timeout} = gen_tcp:accept(L, 0),
     tcp_pairs:peer_close(P),
     ok = gen_tcp:close(L).
 
-%% O-1: the caller of listen owns the listener.
+%% The caller of listen owns the listener.
 listen_makes_owner(_Config) ->
     Owner = do_process(),
     {L, Port} = do_in(Owner, fun() -> tcp_pairs:listen() end),
     {error, not_owner} = gen_tcp:controlling_process(L, self()),
     {error, timeout} = gen_tcp:accept(L, 0),
-    do_kill(Owner),
+    kill(Owner),
     tcp_pairs:eventually(fun() -> gen_tcp:accept(L, 0) =:= {error, closed} end),
     {error, econnrefused} = gen_tcp:connect({127, 0, 0, 1}, Port, [], 5000).
 
-%% O-2: every call but controlling_process works from any process.
+%% Every call but controlling_process works from any process.
 any_process_may_call(_Config) ->
     do_with_peer([], fun(S, P) ->
         Other = fun tcp_pairs:by_another/1,
@@ -159,7 +162,7 @@ any_process_may_call(_Config) ->
         {error, closed} = gen_tcp:recv(S, 0, 1000)
     end).
 
-%% O-2, A-1: accept works from any process, and close of the listener too.
+%% Accept works from any process, and close of the listener too.
 any_process_may_accept(_Config) ->
     {L, Port} = tcp_pairs:listen(),
     P = tcp_pairs:peer_connect(Port),
@@ -169,7 +172,7 @@ any_process_may_accept(_Config) ->
     {error, closed} = gen_tcp:accept(L, 1000),
     tcp_pairs:peer_close(P).
 
-%% O-3: the socket closes with its owner, whatever the reason, in every mode.
+%% The socket closes with its owner, whatever the reason, in every mode.
 owner_exit_closes_socket(_Config) ->
     [do_with_owned([{active, Active}], fun(S, P, Owner) ->
          do_exit(Owner, Reason),
@@ -179,26 +182,26 @@ owner_exit_closes_socket(_Config) ->
              Reason <- [normal, shutdown, crash, kill]],
     ok.
 
-%% O-3: a process that waits in recv gets closed.
+%% A process that waits in recv gets closed.
 owner_exit_releases_recv(_Config) ->
     do_with_owned([], fun(S, _P, Owner) ->
-        Receiver = do_start(fun() -> gen_tcp:recv(S, 0) end),
-        do_waiting(Receiver),
+        Receiver = start(fun() -> gen_tcp:recv(S, 0) end),
+        waits(Receiver),
         do_exit(Owner, kill),
-        {error, closed} = do_result(Receiver)
+        {error, closed} = result(Receiver)
     end).
 
-%% O-3, A-5: processes that wait in accept get closed.
+%% Processes that wait in accept get closed.
 owner_exit_releases_accept(_Config) ->
     Owner = do_process(),
     {L, _} = do_in(Owner, fun() -> tcp_pairs:listen() end),
-    Acceptors = [do_start(fun() -> gen_tcp:accept(L) end) || _ <- [1, 2, 3]],
-    do_waiting(hd(Acceptors)),
+    Acceptors = [start(fun() -> gen_tcp:accept(L) end) || _ <- [1, 2, 3]],
+    waits(hd(Acceptors)),
     do_exit(Owner, shutdown),
-    [{error, closed} = do_result(Acceptor) || Acceptor <- Acceptors],
+    [{error, closed} = result(Acceptor) || Acceptor <- Acceptors],
     ok.
 
-%% O-3: sends by others say closed.
+%% Sends by others say closed.
 owner_exit_fails_sends(_Config) ->
     do_with_owned([{active, true}], fun(S, _P, Owner) ->
         ok = gen_tcp:send(S, "x"),
@@ -206,7 +209,7 @@ owner_exit_fails_sends(_Config) ->
         tcp_pairs:eventually(fun() -> gen_tcp:send(S, "x") =:= {error, closed} end)
     end).
 
-%% O-3: the exit of a process that used the socket without owning it does
+%% The exit of a process that used the socket without owning it does
 %% nothing to it.
 other_process_exit_closes_nothing(_Config) ->
     do_with_peer([], fun(S, P) ->
@@ -219,7 +222,7 @@ other_process_exit_closes_nothing(_Config) ->
         {ok, _} = inet:peername(S)
     end).
 
-%% O-5, A-5: accepted sockets live on when the listener is closed.
+%% Accepted sockets live on when the listener is closed.
 accepted_socket_outlives_listener(_Config) ->
     {L, Port} = tcp_pairs:listen(),
     P = tcp_pairs:peer_connect(Port),
@@ -230,13 +233,13 @@ accepted_socket_outlives_listener(_Config) ->
     ok = gen_tcp:close(S),
     tcp_pairs:peer_close(P).
 
-%% O-5: and when the owner of the listener is killed.
+%% And when the owner of the listener is killed.
 accepted_socket_outlives_listener_owner(_Config) ->
     Owner = do_process(),
     {L, Port} = do_in(Owner, fun() -> tcp_pairs:listen() end),
     P = tcp_pairs:peer_connect(Port),
     {ok, S} = gen_tcp:accept(L, 5000),
-    do_kill(Owner),
+    kill(Owner),
     tcp_pairs:eventually(fun() -> gen_tcp:accept(L, 0) =:= {error, closed} end),
     ok = gen_tcp:send(S, "x"),
     <<"x">> = tcp_pairs:peer_recv(P, 1),
@@ -247,7 +250,7 @@ accepted_socket_outlives_listener_owner(_Config) ->
 %% controlling_process
 %%
 
-%% O-7: only the owner may hand a socket over; nothing changes otherwise.
+%% Only the owner may hand a socket over; nothing changes otherwise.
 not_owner(_Config) ->
     do_with_peer([{active, 3}], fun(S, _P) ->
         Other = do_process(),
@@ -258,7 +261,7 @@ not_owner(_Config) ->
         {error, not_owner} = gen_tcp:controlling_process(S, self())
     end).
 
-%% O-6: if the new owner is the owner already it is ok, whoever calls, and
+%% If the new owner is the owner already it is ok, whoever calls, and
 %% messages stay where they are.
 already_owner(_Config) ->
     do_with_peer([{packet, 1}, {active, once}], fun(S, P) ->
@@ -266,12 +269,12 @@ already_owner(_Config) ->
         ok = tcp_pairs:by_another(fun() -> gen_tcp:controlling_process(S, Owner) end),
         {ok, [{active, once}]} = inet:getopts(S, [active]),
         ok = tcp_pairs:peer_send(P, <<1, "a">>),
-        do_arrive([{tcp, S, <<"a">>}]),
+        mailbox:stay([{tcp, S, <<"a">>}]),
         ok = gen_tcp:controlling_process(S, self()),
         [{tcp, S, <<"a">>}] = tcp_pairs:flush()
     end).
 
-%% O-7: what is no pid raises.
+%% What is no pid raises.
 new_owner_is_no_pid(_Config) ->
     do_with_peer([], fun(S, _P) ->
         [try gen_tcp:controlling_process(S, Bad) of
@@ -282,7 +285,7 @@ new_owner_is_no_pid(_Config) ->
         ok = gen_tcp:controlling_process(S, self())
     end).
 
-%% O-7, 1.1: closed comes before anything else.
+%% Closed comes before anything else.
 closed_socket(_Config) ->
     do_with_peer([], fun(S, _P) ->
         ok = gen_tcp:close(S),
@@ -292,19 +295,19 @@ closed_socket(_Config) ->
             tcp_pairs:by_another(fun() -> gen_tcp:controlling_process(S, self()) end)
     end).
 
-%% O-7: the messages of a socket that has gone stay in the mailbox of its owner.
+%% The messages of a socket that has gone stay in the mailbox of its owner.
 closed_socket_keeps_messages(_Config) ->
     do_with_peer([{packet, 1}, {active, true}], fun(S, P) ->
         ok = tcp_pairs:peer_send(P, <<1, "a">>),
         ok = tcp_pairs:peer_shutdown(P, write),
-        do_arrive([{tcp, S, <<"a">>}, {tcp_closed, S}]),
+        mailbox:stay([{tcp, S, <<"a">>}, {tcp_closed, S}]),
         New = do_process(),
         {error, closed} = gen_tcp:controlling_process(S, New),
         [{tcp, S, <<"a">>}, {tcp_closed, S}] = tcp_pairs:flush(),
         [] = do_in(New, fun tcp_pairs:flush/0)
     end).
 
-%% O-8: the new owner is dead: badarg; the caller is still the owner, and the
+%% The new owner is dead: badarg; the caller is still the owner, and the
 %% socket passive.
 dead_new_owner(_Config) ->
     [do_with_peer([{packet, 1}, {active, Active}], fun(S, P) ->
@@ -312,56 +315,56 @@ dead_new_owner(_Config) ->
          {ok, [{active, false}]} = inet:getopts(S, [active]),
          ok = inet:setopts(S, [{active, once}]),
          ok = tcp_pairs:peer_send(P, <<1, "a">>),
-         {tcp, S, <<"a">>} = do_next(),
+         {tcp, S, <<"a">>} = next(),
          ok = gen_tcp:controlling_process(S, do_process())
      end) || Active <- [true, once, 3, false]],
     ok.
 
-%% O-8: messages that would have been forwarded are gone.
+%% Messages that would have been forwarded are gone.
 dead_new_owner_loses_messages(_Config) ->
     do_with_peer([{packet, 1}, {active, 1}], fun(S, P) ->
         ok = tcp_pairs:peer_send(P, <<1, "a">>),
-        do_arrive([{tcp, S, <<"a">>}, {tcp_passive, S}]),
+        mailbox:stay([{tcp, S, <<"a">>}, {tcp_passive, S}]),
         {error, badarg} = gen_tcp:controlling_process(S, do_dead()),
         [{tcp_passive, S}] = tcp_pairs:flush()
     end).
 
-%% O-8: the count is forgotten, without tcp_passive.
+%% The count is forgotten, without tcp_passive.
 dead_new_owner_forgets_count(_Config) ->
     do_with_peer([{active, 7}], fun(S, _P) ->
         {error, badarg} = gen_tcp:controlling_process(S, do_dead()),
-        do_none(),
+        none(),
         ok = inet:setopts(S, [{active, 2}]),
         {ok, [{active, 2}]} = inet:getopts(S, [active])
     end).
 
-%% O-9, T-16: `active' is after the transfer what it was before.
+%% `active' is after the transfer what it was before.
 active_value_is_kept(_Config) ->
     [do_with_peer([{active, Active}], fun(S, _P) ->
          New = do_process(),
          ok = gen_tcp:controlling_process(S, New),
          {ok, [{active, Active}]} = inet:getopts(S, [active]),
          [] = do_in(New, fun tcp_pairs:flush/0),
-         do_none(10)
+         none()
      end) || Active <- [true, false, once, 1, 5, 32767]],
     ok.
 
-%% O-9: what is left of a count goes along, and the new owner gets tcp_passive.
+%% What is left of a count goes along, and the new owner gets tcp_passive.
 count_is_kept(_Config) ->
     do_with_peer([{packet, 1}, {active, 3}], fun(S, P) ->
         ok = tcp_pairs:peer_send(P, <<1, "a">>),
-        {tcp, S, <<"a">>} = do_next(),
+        {tcp, S, <<"a">>} = next(),
         New = do_process(),
         ok = gen_tcp:controlling_process(S, New),
         {ok, [{active, 2}]} = inet:getopts(S, [active]),
         ok = tcp_pairs:peer_send(P, <<1, "b", 1, "c">>),
-        {tcp, S, <<"b">>} = do_in(New, fun do_next/0),
-        {tcp, S, <<"c">>} = do_in(New, fun do_next/0),
-        {tcp_passive, S} = do_in(New, fun do_next/0),
-        do_none()
+        {tcp, S, <<"b">>} = do_in(New, fun mailbox:next/0),
+        {tcp, S, <<"c">>} = do_in(New, fun mailbox:next/0),
+        {tcp_passive, S} = do_in(New, fun mailbox:next/0),
+        none()
     end).
 
-%% O-9, N-11: data and the end of the stream go to the new owner in every mode.
+%% Data and the end of the stream go to the new owner in every mode.
 modes_work_after_transfer(_Config) ->
     [do_with_peer([{packet, 1}, {active, Active}], fun(S, P) ->
          New = do_process(),
@@ -369,15 +372,15 @@ modes_work_after_transfer(_Config) ->
          ok = tcp_pairs:peer_send(P, <<1, "a">>),
          ok = tcp_pairs:peer_shutdown(P, write),
          [ok = inet:setopts(S, [{active, once}]) || Active =:= false],
-         {tcp, S, <<"a">>} = do_in(New, fun do_next/0),
+         {tcp, S, <<"a">>} = do_in(New, fun mailbox:next/0),
          [ok = inet:setopts(S, [{active, once}]) || Active =:= once
                                                   orelse Active =:= false],
-         {tcp_closed, S} = do_in(New, fun do_next/0),
-         do_none(10)
+         {tcp_closed, S} = do_in(New, fun mailbox:next/0),
+         none()
      end) || Active <- [true, false, once, 5]],
     ok.
 
-%% O-9, O-3: the socket ends with its new owner.
+%% The socket ends with its new owner.
 new_owner_takes_the_socket_with_it(_Config) ->
     do_with_peer([{active, true}], fun(S, P) ->
         New = do_process(),
@@ -385,10 +388,10 @@ new_owner_takes_the_socket_with_it(_Config) ->
         do_exit(New, kill),
         {<<>>, closed} = tcp_pairs:peer_recv_all(P),
         tcp_pairs:eventually(fun() -> tcp_pairs:is_gone(S) end),
-        do_none(10)
+        none()
     end).
 
-%% O-9: and not with the old one.
+%% And not with the old one.
 old_owner_may_exit(_Config) ->
     do_with_owned([{active, true}], fun(S, P, Owner) ->
         Case = self(),
@@ -397,11 +400,11 @@ old_owner_may_exit(_Config) ->
         ok = gen_tcp:send(S, "x"),
         <<"x">> = tcp_pairs:peer_recv(P, 1),
         ok = tcp_pairs:peer_send(P, "y"),
-        {tcp, S, <<"y">>} = do_next(),
+        {tcp, S, <<"y">>} = next(),
         ok = gen_tcp:close(S)
     end).
 
-%% O-9: each owner hands the socket to the next one.
+%% Each owner hands the socket to the next one.
 transfer_chain(_Config) ->
     do_with_peer([{active, once}], fun(S, P) ->
         Last = lists:foldl(fun(_, Owner) ->
@@ -411,11 +414,11 @@ transfer_chain(_Config) ->
             Next
         end, do_hand_over(S), lists:seq(1, 10)),
         ok = tcp_pairs:peer_send(P, "x"),
-        {tcp, S, <<"x">>} = do_in(Last, fun do_next/0),
-        do_none(10)
+        {tcp, S, <<"x">>} = do_in(Last, fun mailbox:next/0),
+        none()
     end).
 
-%% O-9: a socket may come back.
+%% A socket may come back.
 transfer_back(_Config) ->
     do_with_peer([{active, true}], fun(S, P) ->
         Other = do_hand_over(S),
@@ -423,13 +426,13 @@ transfer_back(_Config) ->
         ok = do_in(Other, fun() -> gen_tcp:controlling_process(S, Case) end),
         do_exit(Other, kill),
         ok = tcp_pairs:peer_send(P, "x"),
-        {tcp, S, <<"x">>} = do_next(),
+        {tcp, S, <<"x">>} = next(),
         Again = do_hand_over(S),
         ok = tcp_pairs:peer_send(P, "y"),
-        {tcp, S, <<"y">>} = do_in(Again, fun do_next/0)
+        {tcp, S, <<"y">>} = do_in(Again, fun mailbox:next/0)
     end).
 
-%% O-1, O-9: having opened the socket gives no right to it after the transfer.
+%% Having opened the socket gives no right to it after the transfer.
 creator_is_not_owner_any_more(_Config) ->
     do_with_peer([], fun(S, _P) ->
         New = do_hand_over(S),
@@ -443,80 +446,80 @@ creator_is_not_owner_any_more(_Config) ->
 %% What the transfer does with messages
 %%
 
-%% O-10: data that is in the mailbox of the old owner is forwarded, in order.
+%% Data that is in the mailbox of the old owner is forwarded, in order.
 messages_are_forwarded(_Config) ->
     do_with_peer([{packet, 1}, {active, true}], fun(S, P) ->
         ok = tcp_pairs:peer_send(P, <<1, "a", 1, "b", 1, "c">>),
         Messages = [{tcp, S, <<C>>} || C <- "abc"],
-        do_arrive(Messages),
+        mailbox:stay(Messages),
         New = do_hand_over(S),
         [] = tcp_pairs:flush(),
         Messages = do_in(New, fun tcp_pairs:flush/0)
     end).
 
-%% O-10, T-15: so is tcp_closed, behind the data.
+%% So is tcp_closed, behind the data.
 closed_is_forwarded(_Config) ->
     Opts = [{packet, 1}, {active, true}, {exit_on_close, false}],
     do_with_peer(Opts, fun(S, P) ->
         ok = tcp_pairs:peer_send(P, <<1, "a">>),
         ok = tcp_pairs:peer_shutdown(P, write),
         Messages = [{tcp, S, <<"a">>}, {tcp_closed, S}],
-        do_arrive(Messages),
+        mailbox:stay(Messages),
         New = do_process(),
         ok = gen_tcp:controlling_process(S, New),
         [] = tcp_pairs:flush(),
         Messages = do_in(New, fun tcp_pairs:flush/0)
     end).
 
-%% O-10: and data of `{deliver, port}'.
+%% And data of `{deliver, port}'.
 port_deliveries_are_forwarded(_Config) ->
     do_with_peer([{packet, 1}, {deliver, port}, {active, true}], fun(S, P) ->
         ok = tcp_pairs:peer_send(P, <<1, "a", 1, "b">>),
         Messages = [{S, {data, <<C>>}} || C <- "ab"],
-        do_arrive(Messages),
+        mailbox:stay(Messages),
         New = do_hand_over(S),
         [] = tcp_pairs:flush(),
         Messages = do_in(New, fun tcp_pairs:flush/0)
     end).
 
-%% O-10: data that arrives later comes after the forwarded messages.
+%% Data that arrives later comes after the forwarded messages.
 later_data_comes_after(_Config) ->
     do_with_peer([{packet, 1}, {active, 3}], fun(S, P) ->
         ok = tcp_pairs:peer_send(P, <<1, "a", 1, "b">>),
-        do_arrive([{tcp, S, <<"a">>}, {tcp, S, <<"b">>}]),
+        mailbox:stay([{tcp, S, <<"a">>}, {tcp, S, <<"b">>}]),
         New = do_hand_over(S),
         ok = tcp_pairs:peer_send(P, <<1, "c", 1, "d">>),
-        [{tcp, S, <<C>>} = do_in(New, fun do_next/0) || C <- "abc"],
-        {tcp_passive, S} = do_in(New, fun do_next/0),
-        do_none(10)
+        [{tcp, S, <<C>>} = do_in(New, fun mailbox:next/0) || C <- "abc"],
+        {tcp_passive, S} = do_in(New, fun mailbox:next/0),
+        none()
     end).
 
-%% O-9, O-10: `once' has fired: the message goes along and the socket is passive.
+%% `once' has fired: the message goes along and the socket is passive.
 fired_once_is_forwarded(_Config) ->
     do_with_peer([{packet, 1}, {active, once}], fun(S, P) ->
         ok = tcp_pairs:peer_send(P, <<1, "a", 1, "b">>),
-        do_arrive([{tcp, S, <<"a">>}]),
+        mailbox:stay([{tcp, S, <<"a">>}]),
         New = do_hand_over(S),
         {ok, [{active, false}]} = inet:getopts(S, [active]),
         [{tcp, S, <<"a">>}] = do_in(New, fun tcp_pairs:flush/0),
         {ok, <<"b">>} = do_in(New, fun() -> gen_tcp:recv(S, 0, 5000) end)
     end).
 
-%% O-11, T-16: tcp_passive stays with the old owner.
+%% tcp_passive stays with the old owner.
 passive_message_stays(_Config) ->
     do_with_peer([{packet, 1}, {active, 1}], fun(S, P) ->
         ok = tcp_pairs:peer_send(P, <<1, "a">>),
-        do_arrive([{tcp, S, <<"a">>}, {tcp_passive, S}]),
+        mailbox:stay([{tcp, S, <<"a">>}, {tcp_passive, S}]),
         New = do_hand_over(S),
         [{tcp_passive, S}] = tcp_pairs:flush(),
         [{tcp, S, <<"a">>}] = do_in(New, fun tcp_pairs:flush/0)
     end).
 
-%% O-11, T-16: http items stay.
+%% http items stay.
 http_messages_stay(_Config) ->
     do_with_peer([{packet, http_bin}, {active, true}], fun(S, P) ->
         ok = tcp_pairs:peer_send(P, "GET / HTTP/1.1\r\nHost: h\r\n\r\n"),
-        do_arrive([{http, S, Item} ||
+        mailbox:stay([{http, S, Item} ||
                       Item <- [{http_request, 'GET', {abs_path, <<"/">>}, {1, 1}},
                                {http_header, 14, 'Host', <<"Host">>, <<"h">>},
                                http_eoh]]),
@@ -525,36 +528,36 @@ http_messages_stay(_Config) ->
         [] = do_in(New, fun tcp_pairs:flush/0)
     end).
 
-%% O-11, T-16: ssl records stay.
+%% Ssl records stay.
 ssl_messages_stay(_Config) ->
     do_with_peer([{packet, ssl_tls}, {active, true}], fun(S, P) ->
         ok = tcp_pairs:peer_send(P, <<23, 3, 1, 1:16, "a">>),
-        do_arrive([{ssl_tls, S, 23, {3, 1}, <<"a">>}]),
+        mailbox:stay([{ssl_tls, S, 23, {3, 1}, <<"a">>}]),
         New = do_hand_over(S),
         [{ssl_tls, S, 23, {3, 1}, <<"a">>}] = tcp_pairs:flush(),
         [] = do_in(New, fun tcp_pairs:flush/0)
     end).
 
-%% O-11, T-16: tcp_error stays, tcp_closed is forwarded.
+%% tcp_error stays, tcp_closed is forwarded.
 error_message_stays(_Config) ->
     Opts = [{active, true}, {exit_on_close, false}, {show_econnreset, true}],
     do_with_peer(Opts, fun(S, P) ->
-        do_reset(P),
-        do_arrive([{tcp_error, S, econnreset}, {tcp_closed, S}]),
+        tcp_pairs:peer_reset(P),
+        mailbox:stay([{tcp_error, S, econnreset}, {tcp_closed, S}]),
         New = do_process(),
         ok = gen_tcp:controlling_process(S, New),
         [{tcp_error, S, econnreset}] = tcp_pairs:flush(),
         [{tcp_closed, S}] = do_in(New, fun tcp_pairs:flush/0)
     end).
 
-%% O-10: messages that are not of this socket stay, in their order.
+%% Messages that are not of this socket stay, in their order.
 other_messages_stay(_Config) ->
     do_with_peer([{packet, 1}, {active, true}], fun(S, P) ->
         do_with_peer([{packet, 1}, {active, true}], fun(S2, P2) ->
             ok = tcp_pairs:peer_send(P2, <<1, "x">>),
-            do_arrive([{tcp, S2, <<"x">>}]),
+            mailbox:stay([{tcp, S2, <<"x">>}]),
             ok = tcp_pairs:peer_send(P, <<1, "a">>),
-            do_arrive([{tcp, S2, <<"x">>}, {tcp, S, <<"a">>}]),
+            mailbox:stay([{tcp, S2, <<"x">>}, {tcp, S, <<"a">>}]),
             self() ! {tcp, not_a_socket, "y"},
             New = do_hand_over(S),
             [{tcp, S2, <<"x">>}, {tcp, not_a_socket, "y"}] = tcp_pairs:flush(),
@@ -562,16 +565,16 @@ other_messages_stay(_Config) ->
         end)
     end).
 
-%% T-15: with tcp_closed in the mailbox and `exit_on_close' false the transfer
+%% With tcp_closed in the mailbox and `exit_on_close' false the transfer
 %% says ok and forwards the message, but the owner stays the owner and the socket
 %% is passive.
-closed_half_open_keeps_owner(_Config) ->
+closed_half_closed_keeps_owner(_Config) ->
     do_with_peer([{active, true}, {exit_on_close, false}], fun(S, P) ->
         ok = tcp_pairs:peer_shutdown(P, write),
-        do_arrive([{tcp_closed, S}]),
+        mailbox:stay([{tcp_closed, S}]),
         New = do_process(),
         ok = gen_tcp:controlling_process(S, New),
-        {tcp_closed, S} = do_in(New, fun do_next/0),
+        {tcp_closed, S} = do_in(New, fun mailbox:next/0),
         {ok, [{active, false}]} = inet:getopts(S, [active]),
         {error, not_owner} =
             do_in(New, fun() -> gen_tcp:controlling_process(S, New) end),
@@ -580,32 +583,32 @@ closed_half_open_keeps_owner(_Config) ->
         <<"still open">> = tcp_pairs:peer_recv(P, 10)
     end).
 
-%% O-12: after the transfer no message reaches the old owner, although the peer
+%% After the transfer no message reaches the old owner, although the peer
 %% is sending all the time.
 old_owner_gets_nothing_more(_Config) ->
     do_with_peer([{packet, 4}, {active, true}], fun(S, P) ->
         do_numbers(P, 2000),
-        {tcp, S, <<1:32>>} = do_next(),
+        {tcp, S, <<1:32>>} = next(),
         New = do_hand_over(S),
-        do_none(),
-        [{tcp, S, <<I:32>>} = do_in(New, fun do_next/0) || I <- lists:seq(2, 2000)],
-        do_none()
+        none(),
+        [{tcp, S, <<I:32>>} = do_in(New, fun mailbox:next/0) || I <- lists:seq(2, 2000)],
+        none()
     end).
 
-%% O-10, O-12: a relay of owners while data flows: none loses, repeats or
+%% A relay of owners while data flows: none loses, repeats or
 %% reorders a packet.
 relay_while_data_flows(_Config) ->
     do_relay([{active, true}], fun(_S) -> ok end).
 
-%% O-9, O-10, O-12: the same with `once', set again after each packet.
+%% The same with `once', set again after each packet.
 relay_with_once_while_data_flows(_Config) ->
     do_relay([{active, once}], fun(S) -> ok = inet:setopts(S, [{active, once}]) end).
 
-%% O-9, O-10, O-12: the same with a count that is raised after each packet.
+%% The same with a count that is raised after each packet.
 relay_with_count_while_data_flows(_Config) ->
     do_relay([{active, 10}], fun(S) -> ok = inet:setopts(S, [{active, 1}]) end).
 
-%% O-9: input that was read but not delivered moves along.
+%% Input that was read but not delivered moves along.
 buffered_input_moves_along(_Config) ->
     do_with_peer([{packet, 1}], fun(S, P) ->
         ok = tcp_pairs:peer_send(P, <<1, "a", 1, "b", 2, "c">>),
@@ -614,23 +617,23 @@ buffered_input_moves_along(_Config) ->
         {ok, <<"b">>} = do_in(New, fun() -> gen_tcp:recv(S, 0, 5000) end),
         ok = do_in(New, fun() -> inet:setopts(S, [{active, once}]) end),
         ok = tcp_pairs:peer_send(P, "d"),
-        {tcp, S, <<"cd">>} = do_in(New, fun do_next/0)
+        {tcp, S, <<"cd">>} = do_in(New, fun mailbox:next/0)
     end).
 
-%% O-2, O-12: another process waits in recv during the transfer and gets the
+%% Another process waits in recv during the transfer and gets the
 %% data.
 pending_recv_survives_transfer(_Config) ->
     do_with_peer([], fun(S, P) ->
-        Receiver = do_start(fun() -> gen_tcp:recv(S, 1, 10000) end),
-        do_waiting(Receiver),
+        Receiver = start(fun() -> gen_tcp:recv(S, 1, 10000) end),
+        waits(Receiver),
         New = do_hand_over(S),
-        do_waiting(Receiver),
+        waits(Receiver),
         ok = tcp_pairs:peer_send(P, "x"),
-        {ok, <<"x">>} = do_result(Receiver),
+        {ok, <<"x">>} = result(Receiver),
         [] = do_in(New, fun tcp_pairs:flush/0)
     end).
 
-%% O-13: a listener is handed over like any other socket.
+%% A listener is handed over like any other socket.
 listener_is_handed_over(_Config) ->
     Old = do_process(),
     New = do_process(),
@@ -647,16 +650,16 @@ listener_is_handed_over(_Config) ->
     ok = gen_tcp:close(S),
     tcp_pairs:peer_close(P).
 
-%% O-13: processes that wait in accept do not notice.
+%% Processes that wait in accept do not notice.
 acceptors_survive_transfer(_Config) ->
     {L, Port} = tcp_pairs:listen(),
-    Acceptors = [do_start(fun() -> element(1, gen_tcp:accept(L, 10000)) end)
+    Acceptors = [start(fun() -> element(1, gen_tcp:accept(L, 10000)) end)
                  || _ <- [1, 2]],
-    [do_waiting(Acceptor) || Acceptor <- Acceptors],
+    [waits(Acceptor) || Acceptor <- Acceptors],
     New = do_hand_over(L),
-    [do_waiting(Acceptor) || Acceptor <- Acceptors],
+    [waits(Acceptor) || Acceptor <- Acceptors],
     Peers = [tcp_pairs:peer_connect(Port) || _ <- [1, 2]],
-    [ok = do_result(Acceptor) || Acceptor <- Acceptors],
+    [ok = result(Acceptor) || Acceptor <- Acceptors],
     do_exit(New, kill),
     [tcp_pairs:peer_close(P) || P <- Peers],
     ok.
@@ -665,68 +668,68 @@ acceptors_survive_transfer(_Config) ->
 %% Monitors
 %%
 
-%% 2.5: close by the owner: DOWN with reason normal.
+%% Close by the owner: DOWN with reason normal.
 down_when_owner_closes(_Config) ->
     [do_with_peer([{active, Active}], fun(S, _P) ->
          Ref = inet:monitor(S),
          ok = gen_tcp:close(S),
          normal = do_down(Ref, S),
-         do_none(10)
+         none()
      end) || Active <- [false, true]],
     ok.
 
-%% 2.5: close by another process: the same.
+%% Close by another process: the same.
 down_when_another_closes(_Config) ->
     do_with_peer([{active, once}], fun(S, _P) ->
         Ref = inet:monitor(S),
         ok = tcp_pairs:by_another(fun() -> gen_tcp:close(S) end),
         normal = do_down(Ref, S),
-        do_none()
+        none()
     end).
 
-%% 2.5: the end of the stream on an armed socket: tcp_closed, then DOWN.
+%% The end of the stream on an armed socket: tcp_closed, then DOWN.
 down_at_end_of_stream(_Config) ->
     do_with_peer([{active, true}], fun(S, P) ->
         Ref = inet:monitor(S),
         ok = tcp_pairs:peer_shutdown(P, write),
-        {tcp_closed, S} = do_next(),
-        {'DOWN', Ref, _, S, normal} = do_next(),
-        do_none()
+        {tcp_closed, S} = next(),
+        {'DOWN', Ref, _, S, normal} = next(),
+        none()
     end).
 
-%% 2.5: a reset that is not shown: the same.
+%% A reset that is not shown: the same.
 down_after_reset(_Config) ->
     do_with_peer([{active, true}], fun(S, P) ->
         Ref = inet:monitor(S),
-        do_reset(P),
-        {tcp_closed, S} = do_next(),
-        {'DOWN', Ref, _, S, normal} = do_next(),
-        do_none()
+        tcp_pairs:peer_reset(P),
+        {tcp_closed, S} = next(),
+        {'DOWN', Ref, _, S, normal} = next(),
+        none()
     end).
 
-%% 2.5: with show_econnreset the reason is econnreset.
+%% With show_econnreset the reason is econnreset.
 down_after_shown_reset(_Config) ->
     do_with_peer([{active, true}, {show_econnreset, true}], fun(S, P) ->
         Ref = inet:monitor(S),
-        do_reset(P),
-        {tcp_error, S, econnreset} = do_next(),
-        {tcp_closed, S} = do_next(),
-        {'DOWN', Ref, _, S, econnreset} = do_next(),
-        do_none()
+        tcp_pairs:peer_reset(P),
+        {tcp_error, S, econnreset} = next(),
+        {tcp_closed, S} = next(),
+        {'DOWN', Ref, _, S, econnreset} = next(),
+        none()
     end).
 
-%% 2.5: after a framing error it is emsgsize.
+%% After a framing error it is emsgsize.
 down_after_framing_error(_Config) ->
     do_with_peer([{active, true}, {packet, 1}, {packet_size, 2}], fun(S, P) ->
         Ref = inet:monitor(S),
         ok = tcp_pairs:peer_send(P, <<3, "abc">>),
-        {tcp_error, S, emsgsize} = do_next(),
-        {tcp_closed, S} = do_next(),
-        {'DOWN', Ref, _, S, emsgsize} = do_next(),
-        do_none()
+        {tcp_error, S, emsgsize} = next(),
+        {tcp_closed, S} = next(),
+        {'DOWN', Ref, _, S, emsgsize} = next(),
+        none()
     end).
 
-%% 2.5: an end that recv reported is not the end of the socket: DOWN comes when
+%% An end that recv reported is not the end of the socket: DOWN comes when
 %% it is closed.
 no_down_for_passive_end(_Config) ->
     do_with_peer([], fun(S, P) ->
@@ -734,23 +737,23 @@ no_down_for_passive_end(_Config) ->
         ok = tcp_pairs:peer_shutdown(P, write),
         {error, closed} = gen_tcp:recv(S, 0, 5000),
         {error, enotconn} = gen_tcp:recv(S, 0, 5000),
-        do_none(),
+        none(),
         ok = gen_tcp:close(S),
         normal = do_down(Ref, S)
     end).
 
-%% 2.5, N-9: nor is tcp_closed with `exit_on_close' false.
-no_down_when_half_open(_Config) ->
+%% Nor is tcp_closed with `exit_on_close' false.
+no_down_when_half_closed(_Config) ->
     do_with_peer([{active, true}, {exit_on_close, false}], fun(S, P) ->
         Ref = inet:monitor(S),
         ok = tcp_pairs:peer_shutdown(P, write),
-        {tcp_closed, S} = do_next(),
-        do_none(),
+        {tcp_closed, S} = next(),
+        none(),
         ok = gen_tcp:close(S),
         normal = do_down(Ref, S)
     end).
 
-%% 2.5, O-3: when the owner exits its reason is the reason of DOWN.
+%% When the owner exits its reason is the reason of DOWN.
 down_with_reason_of_owner(_Config) ->
     [do_with_owned([{active, true}], fun(S, _P, Owner) ->
          Ref = inet:monitor(S),
@@ -761,7 +764,7 @@ down_with_reason_of_owner(_Config) ->
                                     {kill, killed}]],
     ok.
 
-%% 2.5: listeners are monitored in the same way.
+%% Listeners are monitored in the same way.
 down_for_listener(_Config) ->
     {L, _} = tcp_pairs:listen(),
     Ref = inet:monitor(L),
@@ -773,7 +776,7 @@ down_for_listener(_Config) ->
     do_exit(Owner, crash),
     crash = do_down(Ref2, L2).
 
-%% 2.5, 1.1: on a closed socket DOWN comes at once with noproc.
+%% On a closed socket DOWN comes at once with noproc.
 down_at_once_for_closed_socket(_Config) ->
     do_with_peer([{active, true}], fun(S, _P) ->
         ok = gen_tcp:close(S),
@@ -782,22 +785,22 @@ down_at_once_for_closed_socket(_Config) ->
     end),
     do_with_peer([{active, true}], fun(S, P) ->
         ok = tcp_pairs:peer_shutdown(P, write),
-        {tcp_closed, S} = do_next(),
+        {tcp_closed, S} = next(),
         Ref = inet:monitor(S),
         noproc = do_down(Ref, S)
     end).
 
-%% I-8: each call to monitor has its own DOWN.
+%% Each call to monitor has its own DOWN.
 many_monitors(_Config) ->
     do_with_peer([], fun(S, _P) ->
         Refs = [inet:monitor(S) || _ <- lists:seq(1, 5)],
         5 = length(lists:usort(Refs)),
         ok = gen_tcp:close(S),
         [normal = do_down(Ref, S) || Ref <- Refs],
-        do_none()
+        none()
     end).
 
-%% I-8: any process may monitor; its exit or its monitor is of no concern to
+%% Any process may monitor; its exit or its monitor is of no concern to
 %% the socket.
 monitor_from_another_process(_Config) ->
     do_with_peer([], fun(S, P) ->
@@ -810,10 +813,10 @@ monitor_from_another_process(_Config) ->
         <<"x">> = tcp_pairs:peer_recv(P, 1),
         ok = gen_tcp:close(S),
         normal = do_in(Watcher, fun() -> do_down(Ref, S) end),
-        do_none()
+        none()
     end).
 
-%% I-9: a cancelled monitor sends nothing; the others do.
+%% A cancelled monitor sends nothing; the others do.
 cancelled_monitor_is_silent(_Config) ->
     do_with_peer([], fun(S, _P) ->
         Cancelled = inet:monitor(S),
@@ -822,16 +825,16 @@ cancelled_monitor_is_silent(_Config) ->
         false = inet:cancel_monitor(Cancelled),
         ok = gen_tcp:close(S),
         normal = do_down(Kept, S),
-        do_none()
+        none()
     end).
 
-%% I-9: once DOWN was sent there is nothing to cancel, and it stays in the
+%% Once DOWN was sent there is nothing to cancel, and it stays in the
 %% mailbox.
 cancel_after_down(_Config) ->
     do_with_peer([], fun(S, _P) ->
         Ref = inet:monitor(S),
         ok = gen_tcp:close(S),
-        Down = do_next(),
+        Down = next(),
         {'DOWN', Ref, _, S, normal} = Down,
         self() ! Down,
         false = inet:cancel_monitor(Ref),
@@ -839,13 +842,13 @@ cancel_after_down(_Config) ->
         false = inet:cancel_monitor(make_ref())
     end).
 
-%% 2.5, O-9: a monitor is not disturbed by a transfer and reports the exit of
+%% A monitor is not disturbed by a transfer and reports the exit of
 %% the new owner.
 monitor_survives_transfer(_Config) ->
     do_with_peer([{active, true}], fun(S, _P) ->
         Ref = inet:monitor(S),
         New = do_hand_over(S),
-        do_none(),
+        none(),
         do_exit(New, {shutdown, new_owner}),
         {shutdown, new_owner} = do_down(Ref, S)
     end).
@@ -854,7 +857,7 @@ monitor_survives_transfer(_Config) ->
 %% Exit signals
 %%
 
-%% 2.5, T-7, T-23: an owner that does not trap exits lives on, however its
+%% An owner that does not trap exits lives on, however its
 %% socket ends.
 owner_survives_every_end(_Config) ->
     [do_with_owned(Opts, fun(S, P, Owner) ->
@@ -865,7 +868,7 @@ owner_survives_every_end(_Config) ->
      end) || {Opts, End} <- do_ends()],
     ok.
 
-%% 2.5, T-7: one that traps exits too, and its mailbox has nothing but messages
+%% One that traps exits too, and its mailbox has nothing but messages
 %% of the socket. A port socket that another process closes also sends
 %% `{'EXIT', S, normal}', which a socket that is not a port cannot.
 trapping_owner_survives_every_end(Config) ->
@@ -884,14 +887,14 @@ trapping_owner_survives_every_end(Config) ->
      end) || {Opts, End} <- do_ends()],
     ok.
 
-%% D-16: an owner that traps exits and closes its socket finds nothing in its
+%% An owner that traps exits and closes its socket finds nothing in its
 %% mailbox.
 own_close_leaves_no_exit_message(_Config) ->
     do_with_owned([{active, true}], fun(S, _P, Owner) ->
         false = do_in(Owner, fun() -> process_flag(trap_exit, true) end),
         ok = do_in(Owner, fun() -> gen_tcp:close(S) end),
         [] = do_in(Owner, fun tcp_pairs:flush/0),
-        do_none(),
+        none(),
         [] = do_in(Owner, fun tcp_pairs:flush/0)
     end).
 
@@ -899,7 +902,7 @@ own_close_leaves_no_exit_message(_Config) ->
 do_ends() ->
     Close = fun(S, _P) -> gen_tcp:close(S) end,
     Finish = fun(_S, P) -> tcp_pairs:peer_shutdown(P, write) end,
-    Reset = fun(_S, P) -> do_reset(P) end,
+    Reset = fun(_S, P) -> tcp_pairs:peer_reset(P) end,
     Oversize = fun(_S, P) -> tcp_pairs:peer_send(P, <<3, "abc">>) end,
     [{[], Close},
      {[{active, true}], Close},
@@ -929,11 +932,12 @@ do_relay(Opts, Rearm) ->
                      Rearm(S)
                  end || J <- lists:seq(I, I + Packets - 1)],
                 ok = gen_tcp:controlling_process(S, Next),
-                receive {tcp, S, _} = Late -> Late after 10 -> none end
+                witness:has_come(),
+                receive {tcp, S, _} = Late -> Late after 0 -> none end
             end) =:= none orelse ct:fail({late_message, I}),
             I + Packets
         end, 1, lists:zip(Pids, tl(Pids) ++ [self()])),
-        do_none()
+        none()
     end).
 
 do_next_tcp(S) ->
@@ -954,14 +958,7 @@ do_numbers(P, Last) ->
 %% A socket of the case with a plain peer. Returns ok, because Common Test
 %% prints what a case returns.
 do_with_peer(Opts, Fun) ->
-    {S, P} = tcp_pairs:connect_to_peer(Opts),
-    try
-        _ = Fun(S, P),
-        ok
-    after
-        do_reset(P),
-        gen_tcp:close(S)
-    end.
+    tcp_pairs:with(tcp_pairs:connect_to_peer(Opts), Fun).
 
 %% A socket that another process owns.
 do_with_owned(Opts, Fun) ->
@@ -976,9 +973,9 @@ do_with_owned(Opts, Fun) ->
         _ = Fun(S, P, Owner),
         ok
     after
-        do_reset(P),
+        tcp_pairs:peer_reset(P),
         tcp_pairs:peer_close(L),
-        do_kill(Owner)
+        kill(Owner)
     end.
 
 %% Gives S to a new process, which is returned.
@@ -986,12 +983,6 @@ do_hand_over(S) ->
     New = do_process(),
     ok = gen_tcp:controlling_process(S, New),
     New.
-
-do_reset(P) ->
-    case socket:setopt(P, {socket, linger}, #{onoff => true, linger => 0}) of
-        ok -> socket:close(P);
-        {error, closed} -> ok
-    end.
 
 %%
 %% Processes that do what the case asks
@@ -1033,56 +1024,20 @@ do_in(Pid, Fun) ->
 %% Ends Pid with Reason from inside, or by a kill signal; returns when it has
 %% ended.
 do_exit(Pid, kill) ->
-    do_kill(Pid);
+    kill(Pid);
 do_exit(Pid, Reason) ->
     Monitor = monitor(process, Pid),
     Pid ! {exit, Reason},
     receive {'DOWN', Monitor, process, Pid, Reason} -> ok end.
 
-do_kill(Pid) ->
-    Monitor = monitor(process, Pid),
-    exit(Pid, kill),
-    receive {'DOWN', Monitor, process, Pid, _} -> ok end.
-
 do_dead() ->
     Pid = do_process(),
-    do_kill(Pid),
+    kill(Pid),
     Pid.
-
-%% Runs Fun in a process of its own, which reports the result.
-do_start(Fun) ->
-    Parent = self(),
-    Ref = make_ref(),
-    {spawn(fun() -> Parent ! {Ref, Fun()} end), Ref}.
-
-do_result({_, Ref}) ->
-    receive {Ref, Result} -> Result after 15000 -> ct:fail(no_result) end.
-
-%% Fails if the process has come to its end.
-do_waiting({_, Ref}) ->
-    receive {Ref, Result} -> ct:fail({did_not_wait, Result}) after 50 -> ok end.
 
 %%
 %% The mailbox
 %%
-
-do_next() ->
-    receive Message -> Message after 10000 -> timeout end.
-
-do_none() ->
-    do_none(50).
-
-do_none(Time) ->
-    receive Message -> ct:fail({unexpected, Message}) after Time -> ok end.
-
-%% Waits until exactly these messages have come, in this order, and leaves them
-%% in the mailbox. (Looking at the mailbox again and again would do, but then a
-%% stock node with nothing else to do can take seconds to notice input.)
-do_arrive(Messages) ->
-    Messages = [do_next() || _ <- Messages],
-    [] = tcp_pairs:flush(),
-    [self() ! Message || Message <- Messages],
-    ok.
 
 %% The reason in the DOWN of this monitor. Its type is `port' for a port socket;
 %% a handler module may say `socket', which the manual allows. Where the reason

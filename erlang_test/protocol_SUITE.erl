@@ -28,7 +28,7 @@ all() ->
 
 %% The file from which the document and the Go tests are made.
 examples_of_the_document(_Config) ->
-    {ok, Text} = file:read_file(do_find("portproto/testdata/messages.txt")),
+    {ok, Text} = file:read_file(repository:file("portproto/testdata/messages.txt")),
     Examples = [do_example(Line) || Line <- string:lexemes(Text, "\n"), hd(binary_to_list(Line)) =/= $#],
     ?assert(length(Examples) > 50),
     [begin
@@ -274,14 +274,3 @@ do_ext(Term) ->
 do_atom(Atom) ->
     Text = atom_to_binary(Atom, utf8),
     [119, byte_size(Text), Text].
-
-%% A file of the repository, which is above the place where the suites run.
-do_find(Name) ->
-    do_find(Name, filename:absname(filename:dirname(code:which(gentcp)))).
-
-do_find(Name, Dir) ->
-    File = filename:join(Dir, Name),
-    case filelib:is_regular(File) of
-        true -> File;
-        false when Dir =/= "/" -> do_find(Name, filename:dirname(Dir))
-    end.

@@ -4,7 +4,7 @@
 
 -export([each/2]).
 
-%% @doc Runs Check for every row. A row is told by its name if it is a map
+%% @doc Runs Check for every row. A row is named by its name if it is a map
 %% that has one.
 -spec each([Row], fun((Row) -> term())) -> ok when Row :: term().
 each(Rows, Check) ->

@@ -8,7 +8,7 @@
 %% about a connection (TCP_INFO) and give up after ten seconds.
 -module(tcp_pairs).
 
--export([listen/0, listen/1, pair/0, pair/1, pair/2]).
+-export([listen/0, listen/1, pair/0, pair/1, pair/2, with/2, close/2]).
 -export([connect_to_peer/1, connect_to_peer/2, accept_from_peer/1, accept_from_peer/2]).
 -export([peer_listen/0, peer_listen/1, peer_accept/1, peer_connect/1, peer_connect/2,
          peer_port/1, peer_send/2, peer_recv/2, peer_recv_all/1, peer_shutdown/2,
@@ -65,6 +65,24 @@ pair(ListenOpts, ConnectOpts) ->
 %%
 %% One end through gen_tcp, the other a raw peer
 %%
+
+%% Runs Fun on the two ends, which are gone afterwards. Returns ok, because
+%% Common Test prints what a case returns.
+-spec with({gen_tcp:socket(), peer()}, fun((gen_tcp:socket(), peer()) -> term())) -> ok.
+with({S, Peer}, Fun) ->
+    try
+        _ = Fun(S, Peer),
+        ok
+    after
+        peer_reset(Peer),
+        gen_tcp:close(S)
+    end.
+
+-spec close([gen_tcp:socket()], [peer()]) -> ok.
+close(Sockets, Peers) ->
+    [ok = gen_tcp:close(Socket) || Socket <- Sockets],
+    [ok = peer_close(Peer) || Peer <- Peers],
+    ok.
 
 %% A socket that gen_tcp connected to a raw peer.
 -spec connect_to_peer(list()) -> {gen_tcp:socket(), peer()}.
@@ -155,11 +173,14 @@ peer_recv_all(Peer, Got) ->
 peer_shutdown(Peer, How) ->
     ok = socket:shutdown(Peer, How).
 
-%% Closes with linger 0: the other end gets an RST instead of a FIN.
+%% Closes with linger 0: the other end gets an RST instead of a FIN. A peer
+%% that is closed already stays so.
 -spec peer_reset(peer()) -> ok.
 peer_reset(Peer) ->
-    ok = socket:setopt(Peer, {socket, linger}, #{onoff => true, linger => 0}),
-    ok = socket:close(Peer).
+    case socket:setopt(Peer, {socket, linger}, #{onoff => true, linger => 0}) of
+        ok -> ok = socket:close(Peer);
+        {error, closed} -> ok
+    end.
 
 -spec peer_close(peer()) -> ok.
 peer_close(Peer) ->

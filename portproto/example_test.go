@@ -36,10 +36,10 @@ func ExampleBatch() {
 	b.End()
 	b.Close()
 
-	frame, n, _ := portproto.NextFrame(b.Buf, portproto.DefaultMaxFrame)
+	frame, _, _ := portproto.NextFrame(b.Buf, portproto.DefaultMaxFrame)
 	term, err := etf.Decode(frame)
 	fmt.Println(etf.Format(term), err)
-	b.Written(n)
+	b.Reset()
 	fmt.Println(len(b.Buf))
 	// Output:
 	// [{tcp,7,<<"hello">>},{tcp_closed,7}] <nil>

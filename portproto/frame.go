@@ -91,12 +91,5 @@ func (b *Batch) seal(more int) {
 // Open tells whether a frame is open, so that Buf may not be written yet.
 func (b *Batch) Open() bool { return b.count > 0 }
 
-// Written drops the first n octets, which have been written.
-func (b *Batch) Written(n int) {
-	b.start -= n
-	if n == len(b.Buf) {
-		b.Buf = b.Buf[:0]
-		return
-	}
-	b.Buf = b.Buf[:copy(b.Buf, b.Buf[n:])]
-}
+// Reset drops what is in Buf: it has been written, or is kept elsewhere. No frame may be open.
+func (b *Batch) Reset() { b.Buf = b.Buf[:0] }

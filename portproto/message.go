@@ -104,6 +104,7 @@ type NodeHello struct {
 	Ahead      uint64 `etf:"ahead"`  // octets of one socket's input that may be on loan
 	Lines      bool   `etf:"lines"`  // the node parses http packets
 	OTP        int    `etf:"otp"`    // 0: the newest
+	ERTS       string `etf:"erts"`   // the version of the runtime, empty: the newest of the release
 	OSPid      int    `etf:"os_pid"` // 0: not told
 }
 

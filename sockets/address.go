@@ -36,6 +36,14 @@ type Addr struct {
 	Path   string
 }
 
+// String is HOST:PORT, or the path, of which a leading zero octet is shown as @.
+func (a Addr) String() string {
+	if a.Family == Local {
+		return strings.Replace(a.Path, "\x00", "@", 1)
+	}
+	return netip.AddrPortFrom(a.IP, a.Port).String()
+}
+
 // Any is the wildcard address of a family, Loopback its loopback address.
 func Any(f Family) netip.Addr {
 	if f == Inet6 {

@@ -153,7 +153,7 @@ func TestBackgroundFlushEndsWithItsPeer(t *testing.T) {
 		w.do(func() { require.Positive(t, s.desc.fd) })
 		reset(t, peer)
 		w.until("the descriptor is released", func() bool { return s.desc.fd < 0 })
-		require.Nil(t, on(w, func() []segment { return s.out.segments }))
+		require.Nil(t, on(w, func() []segment { return s.out.ring }))
 	})
 }
 

@@ -15,8 +15,10 @@ type dial struct {
 
 // Connect opens a connection. from, if not nil, is bound first. A negative timeout (in
 // milliseconds) waits as long as the operating system does. It returns the socket
-// that connects, for CancelConnect, or nil if it could not be opened; done may have been answered already.
+// that connects, for CancelConnect, or nil if it could not be opened; done may have been answered
+// already. Errors are of type *OpError.
 func (st *Stack) Connect(f Family, to Addr, from *Addr, start Start, timeout int64, done Opened) *Socket {
+	done = &openOp{done: done, op: "connect", f: f, addr: &to}
 	s, err := st.open(f, start)
 	if err != nil {
 		done.Opened(nil, err)
@@ -90,6 +92,18 @@ func (s *Socket) finishConnect() {
 	s.connectDone(err)
 }
 
+// openOp is the completion of a call that opens a socket: it says more of its errors.
+type openOp struct {
+	done Opened
+	op   string
+	f    Family
+	addr *Addr
+}
+
+func (o *openOp) Opened(s *Socket, err error) {
+	o.done.Opened(s, opFailed(o.op, o.f, o.addr, err))
+}
+
 // connectDone answers the caller of Connect.
 func (s *Socket) connectDone(err error) {
 	d := s.dial
@@ -120,11 +134,15 @@ func (s *Socket) CancelConnect() bool {
 }
 
 // FdOpen makes a socket of a connected descriptor. It is passive and in list mode, as
-// gen_tcp:fdopen/2 leaves it.
-func (st *Stack) FdOpen(f Family, start Start) (*Socket, error) {
+// gen_tcp:fdopen/2 leaves it. Errors are of type *OpError.
+func (st *Stack) FdOpen(f Family, start Start) (s *Socket, err error) {
+	defer func() { err = opFailed("fdopen", f, nil, err) }()
+	if !start.adopts() {
+		return nil, unix.EBADF
+	}
 	passive := Option{Name: optActive, Active: Passive}
 	start.Options = append(start.Options[:len(start.Options):len(start.Options)], passive)
-	s, err := st.open(f, start)
+	s, err = st.open(f, start)
 	if err != nil {
 		return nil, err
 	}

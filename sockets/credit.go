@@ -9,7 +9,7 @@ const maxWindow = 256 << 10
 // openWindow tells how much can be sent without filling the kernel's buffer. The
 // kernel's figure includes its own overhead, so half of it counts.
 func (s *Socket) openWindow() {
-	if s.state != connected || s.held || s.strict || s.callsOnly {
+	if s.state != connected || s.held || s.out.strict || s.out.callsOnly {
 		return
 	}
 	size, err := s.desc.intOption(unix.SOL_SOCKET, unix.SO_SNDBUF)
@@ -22,16 +22,16 @@ func (s *Socket) openWindow() {
 // setWindow tells of a change of the window, and gives back the credit of what
 // has left.
 func (s *Socket) setWindow(window int) {
-	if window == s.window && (s.uncredited == 0 || !s.out.empty()) {
+	if window == s.out.window && (s.out.uncredited == 0 || !s.out.empty()) {
 		return
 	}
-	s.window = window
+	s.out.window = window
 	s.credit()
 }
 
 // returnCredit gives back credit in batches, once the data is with the kernel.
 func (s *Socket) returnCredit() {
-	if s.uncredited*4 >= s.window && s.uncredited > 0 && s.out.empty() && len(s.corked) == 0 {
+	if s.out.uncredited*4 >= s.out.window && s.out.uncredited > 0 && s.out.empty() && len(s.out.corked) == 0 {
 		s.credit()
 	}
 }
@@ -40,15 +40,18 @@ func (s *Socket) returnCredit() {
 // what is missing.
 func (s *Socket) SettleCredit() {
 	s.flushCork()
-	if s.uncredited > 0 && s.out.empty() {
+	if s.out.uncredited > 0 && s.out.empty() {
 		s.credit()
 	}
 }
 
 func (s *Socket) credit() {
-	n := 0
-	if s.out.empty() && len(s.corked) == 0 {
-		n, s.uncredited = s.uncredited, 0
+	if s.state == gone {
+		return
 	}
-	s.st.sink.Credit(s, n, s.window)
+	n := 0
+	if s.out.empty() && len(s.out.corked) == 0 {
+		n, s.out.uncredited = s.out.uncredited, 0
+	}
+	s.st.sink.Credit(s, n, s.out.window)
 }

@@ -4,7 +4,10 @@ package sockets
 
 import "golang.org/x/sys/unix"
 
-func openSocket(f Family) (int, error) {
+func openSocket(f Family, mptcp bool) (int, error) {
+	if mptcp && f != Local {
+		return -1, unix.EPROTONOSUPPORT
+	}
 	fd, err := unix.Socket(f.domain(), unix.SOCK_STREAM, 0)
 	if err != nil {
 		return -1, err
@@ -32,6 +35,6 @@ func prepare(fd int) (int, error) {
 	return fd, nil
 }
 
-func socketInNamespace(string, Family) (int, error) { return -1, unix.EINVAL }
+func socketInNamespace(string, Family, bool) (int, error) { return -1, unix.EINVAL }
 
 func sendFile(int, int, int64, int) (int, error) { return 0, unix.ENOSYS }

@@ -8,8 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func openSocket(f Family) (int, error) {
-	return unix.Socket(f.domain(), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+func openSocket(f Family, mptcp bool) (int, error) {
+	protocol := 0
+	if mptcp && f != Local {
+		protocol = unix.IPPROTO_MPTCP
+	}
+	return unix.Socket(f.domain(), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, protocol)
 }
 
 func acceptDescriptor(fd int) (int, error) {
@@ -18,14 +22,15 @@ func acceptDescriptor(fd int) (int, error) {
 }
 
 // socketInNamespace opens a socket in another network namespace. A namespace belongs to a
-// thread, so a thread of its own goes there and ends.
-func socketInNamespace(path string, f Family) (fd int, err error) {
+// thread, so a thread of its own goes there and ends. What is no namespace, such as a pipe that
+// nobody writes to, is EINVAL and not waited for.
+func socketInNamespace(path string, f Family, mptcp bool) (fd int, err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
 		var ns int
-		if ns, err = unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
+		if ns, err = unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0); err != nil {
 			err = fmt.Errorf("open network namespace %s: %w", path, err)
 			return
 		}
@@ -34,7 +39,7 @@ func socketInNamespace(path string, f Family) (fd int, err error) {
 			err = fmt.Errorf("enter network namespace %s: %w", path, err)
 			return
 		}
-		fd, err = openSocket(f)
+		fd, err = openSocket(f, mptcp)
 	}()
 	<-done
 	return fd, err

@@ -29,7 +29,21 @@
 // the limit is [Config.MaxQueue], beyond which the socket is closed with
 // ENOBUFS. Lengths that a peer claims are never allocated in advance.
 //
-// Differences from inet_drv.c that are deliberate: raw chunks are as large as
-// what has arrived unless the user has set `buffer`; a receiver that is
-// cancelled takes no data with it.
+// # Systems and clocks
+//
+// All calls on a socket's descriptor go through one place, and a [System] can be attached there to
+// a single socket, to see them or to change what they do. Timeouts run in the time of
+// [Config.Clock].
+//
+// # As a net.Conn
+//
+// There is no net.Conn here, whose methods block. One could be made of a passive raw socket: Read
+// posts a [Socket.Recv] of length 0, waits for its completion on a channel, and withdraws it with
+// [Socket.CancelRecv] when a deadline passes, which loses nothing (what a caller's slice has no
+// room for goes back with [Socket.Unrecv]); Write does the same with [Socket.SendCall], with the difference
+// that what has been queued by its deadline is sent all the same; Close posts [Socket.Close]. Each
+// call would cost two changes of goroutine, which is what this package is made to avoid.
+//
+// Differences from inet_drv.c that are deliberate: raw chunks are as large as what has arrived, up to
+// 64 KB, unless the user has set `buffer`; a receiver that is cancelled takes no data with it.
 package sockets

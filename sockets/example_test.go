@@ -1,8 +1,10 @@
 package sockets_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/netip"
 
@@ -12,15 +14,11 @@ import (
 
 // echo sends every packet back, and accepts connections as long as its listener is there.
 type echo struct {
+	sockets.NopSink
 	listener *sockets.Socket
 }
 
 func (e *echo) Packet(s *sockets.Socket, p packet.Packet) { s.Send(p.Data) }
-func (e *echo) Passive(*sockets.Socket)                   {}
-func (e *echo) Error(*sockets.Socket, error)              {}
-func (e *echo) Closed(*sockets.Socket)                    {}
-func (e *echo) Gone(*sockets.Socket, error)               {}
-func (e *echo) Credit(*sockets.Socket, int, int)          {}
 
 // Opened is the answer of Accept: the connection, which is active as its listener is.
 func (e *echo) Opened(_ *sockets.Socket, err error) {
@@ -38,12 +36,10 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	line, _ := sockets.OptionByName([]byte("packet"), sockets.ForListen, 0)
 	at := sockets.Addr{Family: sockets.Inet, IP: sockets.Loopback(sockets.Inet)}
 	server.listener, err = stack.Listen(sockets.Inet, &at, sockets.Start{
-		Options: []sockets.Option{{Name: line, Int: int64(packet.Line)}},
+		Options: []sockets.Option{sockets.WithPacket(packet.Line)},
 		Backlog: 128,
-		Fd:      -1,
 	})
 	if err != nil {
 		fmt.Println(err)
@@ -65,7 +61,7 @@ func Example() {
 	fmt.Printf("%s", reply)
 	_ = client.Close()
 
-	stack.Post(stack.Stop)
+	stack.Close()
 	fmt.Println(<-ended)
 	// Output:
 	// hello
@@ -87,7 +83,7 @@ func (receiver) Received(_ *sockets.Socket, p packet.Packet, err error) {
 // A passive socket gives nothing unless it is asked. Unrecv puts octets in front of
 // what has arrived.
 func ExampleSocket_Recv() {
-	stack, err := sockets.NewStack(sockets.Config{}, &echo{})
+	stack, err := sockets.NewStack(sockets.Config{}, sockets.NopSink{})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -98,8 +94,8 @@ func ExampleSocket_Recv() {
 		return
 	}
 	to := sockets.Addr{Family: sockets.Inet, IP: sockets.Loopback(sockets.Inet), Port: uint16(l.Addr().(*net.TCPAddr).Port)}
-	passive := sockets.Option{Name: sockets.ActiveOption, Active: sockets.Passive}
-	stack.Connect(sockets.Inet, to, nil, sockets.Start{Options: []sockets.Option{passive}, Fd: -1}, 5000,
+	passive := sockets.WithActive(sockets.Passive)
+	stack.Connect(sockets.Inet, to, nil, sockets.Start{Options: []sockets.Option{passive}}, 5000,
 		opened(func(s *sockets.Socket, err error) {
 			if err != nil {
 				fmt.Println(sockets.PosixName(err))
@@ -126,3 +122,21 @@ func ExampleSocket_Recv() {
 type opened func(s *sockets.Socket, err error)
 
 func (f opened) Opened(s *sockets.Socket, err error) { f(s, err) }
+
+// An error says what was tried, and where. Its reason can be compared, and has Erlang's name.
+func ExampleOpError() {
+	stack, err := sockets.NewStack(sockets.Config{}, sockets.NopSink{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer stack.Close()
+	nowhere := sockets.Addr{Family: sockets.Local, Path: "/nonexistent/socket"}
+	stack.Connect(sockets.Local, nowhere, nil, sockets.Start{}, -1, opened(func(_ *sockets.Socket, err error) {
+		fmt.Println(err)
+		fmt.Println(errors.Is(err, fs.ErrNotExist), sockets.PosixName(err))
+	}))
+	// Output:
+	// sockets: connect local /nonexistent/socket: no such file or directory
+	// true enoent
+}

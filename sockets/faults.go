@@ -111,7 +111,7 @@ func (s *Socket) meetFaults() {
 	}
 	f := s.faults
 	f.line = line
-	if only := line.Calls(fault.Send); only != s.callsOnly && s.state != gone {
+	if only := line.Calls(fault.Send); only != s.out.callsOnly && s.state != gone {
 		s.CallsOnly(only)
 	}
 	switch {
@@ -219,6 +219,14 @@ func (s *Socket) CallFault(name fault.CallName) fault.Outcome {
 		octets = s.received.octets
 	}
 	return s.faults.line.Call(s.st.FaultInstant(), name, int64(octets))
+}
+
+// faultsHold is how many octets of output faults hold.
+func (s *Socket) faultsHold() int {
+	if s.faults == nil || s.faults.line == nil || s.faults.line.Out == nil {
+		return 0
+	}
+	return s.faults.line.Out.Held()
 }
 
 // NewFaults makes the faults of a socket, the value of its option gentcp_fault.

@@ -26,7 +26,7 @@ func newFaultyWorld(t testing.TB) *faultyWorld {
 	c := &manualClock{now: time.Now()}
 	w := &faultyWorld{newWorld(t, Config{Clock: c.Now}), c}
 	t.Cleanup(func() {
-		if t.Failed() {
+		if t.Failed() || w.over {
 			return
 		}
 		w.do(func() {
@@ -585,12 +585,12 @@ func TestSendFaultsKeepTheWindowShut(t *testing.T) {
 		require.True(t, s.CallFaults(fault.Send))
 		require.False(t, s.CallFaults(fault.Recv))
 		require.Equal(t, fault.Outcome{Err: unix.EPIPE}, s.CallFault(fault.Send))
-		require.Zero(t, s.window)
+		require.Zero(t, s.out.window)
 	})
 	w.clear()
 	w.do(func() {
 		require.False(t, s.CallFaults(fault.Send))
-		require.NotZero(t, s.window)
+		require.NotZero(t, s.out.window)
 	})
 }
 
@@ -643,4 +643,43 @@ func TestNoFaultsNoAllocation(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What arrives while the socket writes is read by the chain before the poller can tell of it: whoever waits
+// for it has to hear of it all the same.
+func TestWhatArrivesDuringASendIsTold(t *testing.T) {
+	overFaultyFamilies(t, func(t *testing.T, w *faultyWorld, f Family) {
+		s, peer := w.withPeer(f, activeOnce)
+		w.rule(in(fault.Slice{Min: 2, Max: 2}), out(fault.Slice{Min: 2, Max: 2}))
+		w.until("nothing is there to be read", func() bool { return !s.canRead })
+		w.do(func() {
+			write(t, peer, "abc")
+			for err := error(unix.EAGAIN); err != nil; {
+				_, _, err = unix.Recvfrom(s.desc.fd, make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT)
+			}
+			s.Send([]byte("x"))
+		})
+		w.expect(s, "packet ab")
+		require.Equal(t, "x", read(t, peer, 1))
+	})
+}
+
+// What faults hold is delivered in their time at the end of a Stack in good order, too, and given up if it does not move.
+func TestDrainDeliversWhatIsHeld(t *testing.T) {
+	overFaultyFamilies(t, func(t *testing.T, w *faultyWorld, f Family) {
+		s, peer := w.withPeer(f, passive)
+		stuck, stuckPeer := w.withPeer(f, passive, w.faults(out(fault.Blackhole{})))
+		require.NoError(t, w.set(s, w.faults(out(fault.Bandwidth{PerSecond: 10}))))
+		require.NoError(t, w.send(s, "a"))
+		require.NoError(t, w.send(stuck, "b"))
+		w.do(func() {
+			require.Equal(t, 2, w.st.Unsent())
+			w.st.Drain(time.Minute)
+		})
+		w.pass(100 * time.Millisecond)
+		require.Equal(t, "a", readEnd(t, peer))
+		w.do(func() { silence(t, stuckPeer) })
+		w.pass(time.Minute)
+		w.hasRun()
+	})
 }

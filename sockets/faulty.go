@@ -57,9 +57,6 @@ func (f *faulty) changed() {
 		return
 	}
 	f.turn()
-	if f.line() != nil && f.line().In != nil {
-		f.s.Wake(Readable)
-	}
 }
 
 // leave takes f away if its line is of no use any longer.
@@ -97,6 +94,12 @@ func (f *faulty) turn() {
 		return
 	}
 	f.schedule()
+	if l := f.line(); l != nil && l.In != nil {
+		// Perhaps it was read here and now, so that the poller has nothing to tell of.
+		if octets, end := l.In.Front(f.now()); len(octets) > 0 || end != nil {
+			f.s.Wake(Readable)
+		}
+	}
 }
 
 func (f *faulty) schedule() {
@@ -113,11 +116,6 @@ func (f *faulty) schedule() {
 	}
 	f.s.After(&f.timer, next-now, func() {
 		f.turn()
-		if l := f.line(); l != nil && l.In != nil {
-			if octets, end := l.In.Front(f.now()); len(octets) > 0 || end != nil {
-				f.s.Wake(Readable)
-			}
-		}
 		f.leave()
 	})
 }
@@ -432,7 +430,7 @@ func (f *faulty) Ready(r Readiness) {
 func (s *Socket) resetNow(system System) {
 	linger := binary.NativeEndian.AppendUint32(nil, 1)
 	_ = system.SetOption(unix.SOL_SOCKET, unix.SO_LINGER, binary.NativeEndian.AppendUint32(linger, 0))
-	if fd, err := openSocket(s.family); err != nil || replaceDescriptor(s.desc.fd, fd) != nil {
+	if fd, err := openSocket(s.family, false); err != nil || replaceDescriptor(s.desc.fd, fd) != nil {
 		_ = system.Shutdown(unix.SHUT_RDWR)
 	}
 }

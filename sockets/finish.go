@@ -6,6 +6,17 @@ import "golang.org/x/sys/unix"
 // and what the calls after it say. It follows tcp_recv_closed, tcp_recv_error and
 // tcp_send_or_shutdown_error of inet_drv.c.
 
+// ending is what a socket that has come to its end has still to tell, and who waits for it to close.
+type ending struct {
+	delayedCloseSend bool // the next send says that the connection is closed, those behind it ENOTCONN
+	delayedCloseRecv bool // the same for recv
+	delayedReset     bool // and that it has been reset
+	closedTold       bool // Closed has been told
+	closers          []*closer
+	crashed          bool
+	drains           bool // Drain waits for it
+}
+
 // endForRecv is what recv says on a socket that is not connected. The first call
 // after a failure that no recv has told yet hears of it.
 func (s *Socket) endForRecv() error {
@@ -43,6 +54,9 @@ func (s *Socket) recvClosed() {
 	if !s.abortSenders() {
 		s.delayedCloseSend = true
 	}
+	if s.state == gone {
+		return // a close has waited for what has been dropped now
+	}
 	s.setStrict()
 	s.readEnded, s.canRead = true, false
 	s.clearInput()
@@ -51,58 +65,63 @@ func (s *Socket) recvClosed() {
 		if s.opts.exitOnClose {
 			s.end(nil)
 		}
-		s.resumeSuspended()
+		s.resumeWaiting()
 		return
 	}
 	if s.opts.exitOnClose {
 		s.becomeHuskQuietly()
 	}
 	s.recvFailed(ErrClosed)
-	s.resumeSuspended()
+	s.resumeWaiting()
 }
 
 // recvError: a read, or the framing, has failed.
 func (s *Socket) recvError(err error) {
 	s.abortSenders()
+	if s.state == gone {
+		return // a close has waited for what has been dropped now
+	}
 	s.setStrict()
 	s.canRead = false
 	s.clearInput()
 	if s.opts.active.armed() {
 		s.readEnded = true
-		s.st.sink.Error(s, err)
+		s.tellError(err)
 		s.tellClosed()
 		if s.opts.exitOnClose {
 			s.end(err)
 		}
-		s.resumeSuspended()
+		s.resumeWaiting()
 		return
 	}
 	if s.opts.exitOnClose {
 		s.becomeHuskQuietly()
 	}
 	s.recvFailed(err)
-	s.resumeSuspended()
+	s.resumeWaiting()
 }
 
 // abortSenders drops the output of a socket with a blocked sender, or a sendfile,
 // and tells whether there was one.
 func (s *Socket) abortSenders() bool {
-	if s.blocked == nil && !s.hasFile() {
+	if s.out.blocked == nil && s.out.files == 0 {
 		return false
 	}
-	b := s.blocked
-	s.blocked = nil
+	b := s.out.blocked
+	s.out.blocked = nil
 	s.clearOutput()
 	if b != nil {
 		s.st.stop(&b.timer)
-		b.done.Done(ErrClosed)
+		if b.done != nil {
+			b.done.Done(ErrClosed)
+		}
 	}
 	return true
 }
 
 // sendFailed: a write has failed. done is the call that made it, nil if nobody waits.
 func (s *Socket) sendFailed(err error, done Completer) {
-	if err == unix.EPIPE && !s.shutdownDone && s.shutdownPending == 0 {
+	if err == unix.EPIPE && !s.out.shutdownDone && s.out.shutdownPending == 0 {
 		// Unless we have shut down ourselves, the peer has reset the connection.
 		err = unix.ECONNRESET
 	}
@@ -116,19 +135,27 @@ func (s *Socket) sendFailed(err error, done Completer) {
 	if reset {
 		told = err
 	}
-	if b := s.blocked; b != nil {
-		s.blocked = nil
+	var waited Completer
+	if b := s.out.blocked; b != nil {
+		s.out.blocked = nil
 		s.st.stop(&b.timer)
-		done = b.done
+		waited = b.done
+	}
+	answer := func() (heard bool) {
+		for _, c := range [...]Completer{waited, done} {
+			if c != nil {
+				c.Done(told)
+				heard = true
+			}
+		}
+		return heard
 	}
 	if s.opts.active.armed() {
 		if reset {
-			s.st.sink.Error(s, err)
+			s.tellError(err)
 		}
 		s.tellClosed()
-		if done != nil {
-			done.Done(told)
-		}
+		answer()
 		if s.opts.exitOnClose {
 			s.end(nil)
 		} else {
@@ -139,19 +166,31 @@ func (s *Socket) sendFailed(err error, done Completer) {
 	s.delayedCloseRecv, s.delayedReset = true, reset
 	s.becomeHuskQuietly()
 	s.recvFailed(ErrClosed)
-	if done != nil {
-		done.Done(told)
-	} else {
+	if !answer() {
 		s.delayedCloseSend = true
 	}
-	s.resumeSuspended()
+	s.resumeWaiting()
 }
 
 // tellClosed tells Closed once in the life of a socket.
 func (s *Socket) tellClosed() {
-	if !s.closedTold {
+	if !s.closedTold && s.state != gone {
 		s.closedTold = true
 		s.st.sink.Closed(s)
+	}
+}
+
+// tellError tells an error, and nothing of a socket that has gone.
+func (s *Socket) tellError(err error) {
+	if s.state != gone {
+		s.st.sink.Error(s, err)
+	}
+}
+
+// tellPassive tells that a count has come to 0.
+func (s *Socket) tellPassive() {
+	if s.state != gone {
+		s.st.sink.Passive(s)
 	}
 }
 
@@ -159,7 +198,7 @@ func (s *Socket) tellClosed() {
 func (s *Socket) armedAfterEnd() {
 	if s.delayedReset {
 		s.delayedReset = false
-		s.st.sink.Error(s, unix.ECONNRESET)
+		s.tellError(unix.ECONNRESET)
 	}
 	s.tellClosed()
 	if s.opts.exitOnClose {
@@ -170,7 +209,7 @@ func (s *Socket) armedAfterEnd() {
 // becomeHusk releases the descriptor and what was queued, and keeps the socket.
 func (s *Socket) becomeHusk() {
 	s.becomeHuskQuietly()
-	s.resumeSuspended()
+	s.resumeWaiting()
 }
 
 func (s *Socket) becomeHuskQuietly() {
@@ -180,14 +219,13 @@ func (s *Socket) becomeHuskQuietly() {
 	s.setState(husk)
 	s.clearInput()
 	s.clearOutput()
-	s.partial = nil
 	s.release()
 	s.setStrict()
 }
 
 // setStrict makes every send a call from now on: there is something to be told.
 func (s *Socket) setStrict() {
-	s.strict = true
+	s.out.strict = true
 	s.setWindow(0)
 }
 
@@ -213,22 +251,40 @@ func (s *Socket) finish(reason error, flush bool) {
 		d.done.Opened(nil, ErrClosed)
 	}
 	s.recvFailed(ErrClosed)
-	s.partial = nil
-	if b := s.blocked; b != nil {
-		s.blocked = nil
-		s.st.stop(&b.timer)
-		b.done.Done(ErrClosed)
+	s.answerBlocked(ErrClosed)
+	flush = flush && wasConnected && !s.opts.lingerZero
+	s.endWaiting(flush)
+	if f := s.out.cutAtFile(); f != nil {
+		f.finish(ErrClosed)
 	}
-	s.resumeSuspended()
 	s.st.sink.Gone(s, reason)
 	s.clearInput()
-	if !flush || !wasConnected || s.out.empty() || s.opts.lingerZero || s.hasFile() {
+	if flush && !s.out.empty() {
+		s.awaitParts()
+		s.st.later(s) // the connection may have failed already
+	} else {
 		s.clearOutput()
 		s.release()
-	} else {
-		s.st.later(s) // the connection may have failed already
 	}
 	s.answerClosers()
+}
+
+// endWaiting answers those who wait to send on a socket that has gone. Uncalled sends have been
+// taken as sent: with flush they are.
+func (s *Socket) endWaiting(flush bool) {
+	for s.out.waiting.count > 0 {
+		e := s.out.waiting.take()
+		s.out.waitHeld -= len(e.data)
+		switch {
+		case e.kind == someParts:
+			s.resumeParts(e.parts)
+		case flush && e.kind == aSend && e.done == nil && s.out.shutdownPending == 0:
+			s.out.push(s.sendHeader(len(e.data)))
+			s.out.push(e.data)
+		default:
+			s.refuse(e)
+		}
+	}
 }
 
 // crash ends a socket whose state cannot be trusted.
@@ -239,39 +295,9 @@ func (s *Socket) crash() {
 	}
 	s.crashed = true
 	if s.state == connected && s.opts.active.armed() {
-		s.st.sink.Error(s, unix.EFAULT)
+		s.tellError(unix.EFAULT)
 		s.tellClosed()
 	}
 	s.end(unix.EFAULT)
 	s.release()
-}
-
-// Shutdown is gen_tcp:shutdown/2; how is unix.SHUT_RD, SHUT_WR or SHUT_RDWR. With output
-// queued, the writing side is shut down behind it.
-func (s *Socket) Shutdown(how int) error {
-	switch {
-	case s.state == gone:
-		return ErrClosed
-	case s.state != connected:
-		return unix.ENOTCONN
-	}
-	s.flushCork()
-	if s.state != connected {
-		return unix.ENOTCONN
-	}
-	if how != unix.SHUT_RD {
-		s.setStrict()
-		if !s.out.empty() {
-			s.shutdownPending = how
-			return nil
-		}
-	}
-	if err := s.desc.shutdown(how); err != nil {
-		return err
-	}
-	if how != unix.SHUT_WR {
-		s.canRead = true // the end of the stream is there now
-		s.st.later(s)
-	}
-	return nil
 }

@@ -38,6 +38,7 @@ func newWorld(t testing.TB, cfg Config) *world {
 	t.Helper()
 	fds, goroutines := openDescriptors(t), runtime.NumGoroutine()
 	w := &world{t: t, sink: newRecorder(), done: make(chan error, 1)}
+	w.sink.t = t
 	st, err := NewStack(cfg, w.sink)
 	require.NoError(t, err)
 	w.st = st
@@ -131,7 +132,7 @@ func (w *world) expire(which func() *Timer) {
 
 // sendTimeout is the timer of the sender that is blocked on s.
 func sendTimeout(s *Socket) func() *Timer {
-	return func() *Timer { return &s.blocked.timer }
+	return func() *Timer { return &s.out.blocked.timer }
 }
 
 func openDescriptors(t testing.TB) int {
@@ -150,6 +151,8 @@ type recorder struct {
 	events  map[ID][]string
 	order   []string
 	credit  map[ID][]grant
+	gone    map[ID]bool // after which nothing may come
+	t       testing.TB
 
 	// onPacket runs within Packet, on the Stack's goroutine.
 	onPacket func(s *Socket, p packet.Packet)
@@ -161,11 +164,20 @@ type recorder struct {
 type grant struct{ octets, window int }
 
 func newRecorder() *recorder {
-	return &recorder{changed: make(chan struct{}), events: map[ID][]string{}, credit: map[ID][]grant{}}
+	return &recorder{changed: make(chan struct{}), events: map[ID][]string{}, credit: map[ID][]grant{}, gone: map[ID]bool{}}
+}
+
+// alive says that nothing is told of a socket that has gone.
+func (r *recorder) alive(s *Socket, event string) {
+	if r.gone[s.id] && r.t != nil {
+		assert.Fail(r.t, "told after gone", "socket %d: %s", s.id, event)
+	}
 }
 
 func (r *recorder) note(s *Socket, event string) {
 	r.mu.Lock()
+	r.alive(s, event)
+	r.gone[s.id] = r.gone[s.id] || strings.HasPrefix(event, "gone")
 	r.events[s.id] = append(r.events[s.id], event)
 	if len(event) > 60 {
 		event = fmt.Sprintf("%s... (%d)", event[:50], len(event))
@@ -203,6 +215,7 @@ func (r *recorder) Gone(s *Socket, reason error) {
 func (r *recorder) Credit(s *Socket, n, window int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.alive(s, "credit")
 	r.credit[s.id] = append(r.credit[s.id], grant{n, window})
 	close(r.changed)
 	r.changed = make(chan struct{})
@@ -618,3 +631,14 @@ func (w *world) fill(s *Socket, n int) string {
 
 // big is more than the kernel takes of the output to a peer that does not read.
 const big = 1 << 20
+
+// newPipe is a pipe that does not block.
+func newPipe(t testing.TB) (fds [2]int) {
+	require.NoError(t, unix.Pipe(fds[:]))
+	for _, fd := range fds {
+		unix.CloseOnExec(fd)
+		require.NoError(t, unix.SetNonblock(fd, true))
+	}
+	t.Cleanup(func() { _ = unix.Close(fds[0]); _ = unix.Close(fds[1]) })
+	return fds
+}

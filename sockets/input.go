@@ -12,9 +12,32 @@ const (
 	// Packets that are taken one at a time are read in pieces of this size: what
 	// is read ahead stays in memory until somebody asks for it.
 	readAheadSize = 64 << 10
-	// readsATurn bounds how long one socket keeps the others waiting.
-	readsATurn = 4
+	// readsATurn, and octetsATurn, bound how long one socket keeps the others waiting.
+	readsATurn = 16
+	// maxPiece is the most octets of a raw packet, unless the option buffer or the caller says
+	// how many there are to be: who takes what comes in one piece should not get too much.
+	maxPiece = 64 << 10
 )
+
+// incoming is what a socket has read and nobody has taken yet, who is to take it, and how it ends.
+type incoming struct {
+	framer     packet.Framer
+	in         []byte // received and not delivered
+	borrowed   bool   // in lies in the Stack's buffer: only while a read delivers
+	delivering bool   // a callback is being called with a packet
+	room       []byte // what in was cut from, if it came from the Stack
+	recv       receiver
+	peerEnded  bool    // the poller has told of the end of the stream
+	readEnded  bool    // the end of the stream has been told; only calls look again
+	held       bool    // accepted and not adopted
+	from       *Socket // the listener of a held connection
+	bulk       bool    // the last read has brought a lot
+	shared     bool    // another process has the descriptor, too: what is there may be read by that
+	inputLost  bool    // input that was promised to somebody could not be read
+	needed     int     // octets that complete the packet at the front of in, if known
+	loan       *loan   // packets at the front of in that the sink has ahead of time, see Lender
+	asked      asked
+}
 
 // receiver is a Recv that waits.
 type receiver struct {
@@ -135,12 +158,13 @@ func (s *Socket) input() {
 	if !s.deliverBuffered() {
 		return
 	}
+	before := s.received.octets
 	for turn := 0; s.mayReadNow(); turn++ {
 		switch {
 		case turn > 0 && s.st.paused:
 			s.st.park(s)
 			return
-		case turn == readsATurn:
+		case turn == readsATurn || s.received.octets-before >= octetsATurn:
 			s.st.later(s)
 			return
 		}
@@ -266,6 +290,8 @@ func (s *Socket) readLimit() int {
 			return min(max(s.recv.want-len(s.in), 1), readSize)
 		case s.opts.capped:
 			return min(s.opts.buffer, readSize)
+		case s.opts.active.mode != Active:
+			return maxPiece // the rest may as well stay where it is
 		}
 		return readSize
 	case s.opts.noReadAhead && s.needed > 0:
@@ -331,6 +357,9 @@ func (s *Socket) parse() (delivered int, err error) {
 				}
 				break
 			}
+			if s.framer.Mode == packet.Raw && !s.opts.capped && n > maxPiece {
+				p.Data, n = p.Data[:maxPiece], maxPiece
+			}
 		}
 		delivered++
 		s.consume(n)
@@ -359,7 +388,7 @@ func (s *Socket) deliver(p packet.Packet, n int) {
 		fell := s.opts.active.delivered()
 		s.st.sink.Packet(s, p)
 		if fell && s.state == connected {
-			s.st.sink.Passive(s)
+			s.tellPassive()
 		}
 		return
 	}

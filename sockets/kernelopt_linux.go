@@ -39,7 +39,7 @@ func kernelOptions() []row {
 		{name: "keepcnt", typ: IntValue, where: everywhere, since: 28, level: tcp, opt: unix.TCP_KEEPCNT},
 		{name: "keepidle", typ: IntValue, where: everywhere, since: 28, level: tcp, opt: unix.TCP_KEEPIDLE},
 		{name: "keepintvl", typ: IntValue, where: everywhere, since: 28, level: tcp, opt: unix.TCP_KEEPINTVL},
-		{name: "user_timeout", typ: IntValue, where: everywhere, since: 28, level: tcp, opt: unix.TCP_USER_TIMEOUT},
+		{name: "user_timeout", typ: UintValue, where: everywhere, since: 28, level: tcp, opt: unix.TCP_USER_TIMEOUT},
 		{name: "multicast_ttl", typ: IntValue, where: setAndGet, level: ip, opt: unix.IP_MULTICAST_TTL},
 		{name: "multicast_loop", typ: BoolValue, where: setAndGet, level: ip, opt: unix.IP_MULTICAST_LOOP},
 	}

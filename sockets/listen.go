@@ -10,8 +10,8 @@ import (
 
 // listener is what a listening socket has beyond the others.
 type listener struct {
-	acceptors []*acceptor // first come, first served
-	returned  []*Socket   // accepted, and given back
+	acceptors fifo[Opened, *acceptor]
+	returned  []*Socket // accepted, and given back: the last one is the next
 }
 
 // acceptor is an Accept that waits.
@@ -21,7 +21,7 @@ type acceptor struct {
 	timer Timer
 }
 
-func (l *listener) waiting() int { return len(l.acceptors) }
+func (l *listener) waiting() int { return l.acceptors.count }
 
 // Start is what opens a socket: options in the order in which the user gave them (of
 // several with one name the last one counts), and what must be known first.
@@ -29,14 +29,20 @@ type Start struct {
 	Options []Option
 	Backlog int
 	Netns   string
-	Fd      int // an open descriptor to use, or -1; it is closed if it cannot be used
+	MPTCP   bool // multipath TCP, which falls back to TCP where the peer has none
+	// Fd is an open descriptor to use, if it is more than 0: standard input is not adopted. It is
+	// closed if it cannot be used.
+	Fd int
 	// Attach, if not nil, is called for this socket after what an Attacher does.
 	Attach func(*Socket)
 }
 
+func (start Start) adopts() bool { return start.Fd > 0 }
+
 // Listen opens a listening socket. A nil address is only for descriptors that are bound. Faults on the call
-// are for ListenCall.
-func (st *Stack) Listen(f Family, addr *Addr, start Start) (*Socket, error) {
+// are for ListenCall. Errors are of type *OpError.
+func (st *Stack) Listen(f Family, addr *Addr, start Start) (l *Socket, err error) {
+	defer func() { err = opFailed("listen", f, addr, err) }()
 	s, err := st.open(f, start)
 	if err != nil {
 		return nil, err
@@ -52,6 +58,7 @@ func (st *Stack) Listen(f Family, addr *Addr, start Start) (*Socket, error) {
 // ListenCall is Listen for a caller that waits: it may be told to by faults. It returns the socket that is being opened,
 // for CancelConnect, or nil if it could not be opened; done may have been answered already.
 func (st *Stack) ListenCall(f Family, addr *Addr, start Start, done Opened) *Socket {
+	done = &openOp{done: done, op: "listen", f: f, addr: addr}
 	s, err := st.open(f, start)
 	if err != nil {
 		done.Opened(nil, err)
@@ -109,7 +116,7 @@ func (s *Socket) bind(addr Addr) error {
 // open makes a socket with its options set, neither bound nor connected.
 func (st *Stack) open(f Family, start Start) (*Socket, error) {
 	if st.full() {
-		if start.Fd >= 0 {
+		if start.adopts() {
 			_ = unix.Close(start.Fd)
 		}
 		return nil, unix.EMFILE
@@ -118,14 +125,14 @@ func (st *Stack) open(f Family, start Start) (*Socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	if start.Fd >= 0 {
+	if start.adopts() {
 		if err := takeOver(fd, f); err != nil {
 			_ = unix.Close(fd)
 			return nil, err
 		}
 	}
 	s := st.newSocket(fd, f)
-	s.state, s.opening = connecting, true
+	s.state, s.opening, s.shared = connecting, true, start.adopts()
 	if err := s.SetOptions(start.Options); err != nil {
 		s.discard()
 		return nil, err
@@ -150,18 +157,18 @@ func (s *Socket) Open() {
 	s.opening = false
 	if s.fell {
 		s.fell = false
-		s.st.sink.Passive(s)
+		s.tellPassive()
 	}
 }
 
 func (start Start) descriptor(f Family) (int, error) {
-	if start.Fd >= 0 {
+	if start.adopts() {
 		return start.Fd, nil
 	}
 	if start.Netns != "" {
-		return socketInNamespace(start.Netns, f)
+		return socketInNamespace(start.Netns, f, start.MPTCP)
 	}
-	return openSocket(f)
+	return openSocket(f, start.MPTCP)
 }
 
 // discard takes back a socket that nobody has heard of.
@@ -185,20 +192,21 @@ func (s *Socket) Accept(timeout int64, hold bool, done Opened) {
 		done.Opened(nil, unix.EINVAL)
 		return
 	}
+	l := s.listener
 	a := &acceptor{done: done, hold: hold}
-	s.listener.acceptors = append(s.listener.acceptors, a)
-	if len(s.listener.acceptors) == 1 {
+	p := l.acceptors.add(done, a)
+	if l.waiting() == 1 {
 		s.acceptWaiting()
 	}
-	if !s.listener.has(a) {
+	if !p.in {
 		return
 	}
 	if timeout == 0 {
-		s.listener.remove(a)
+		l.acceptors.remove(p)
 		done.Opened(nil, ErrTimeout)
 	} else if timeout > 0 {
 		s.after(&a.timer, milliseconds(timeout), func() {
-			s.listener.remove(a)
+			l.acceptors.remove(p)
 			done.Opened(nil, ErrTimeout)
 		})
 	}
@@ -209,39 +217,20 @@ func (s *Socket) CancelAccept(done Opened) bool {
 	if s.listener == nil {
 		return false
 	}
-	for _, a := range s.listener.acceptors {
-		if a.done == done {
-			s.listener.remove(a)
-			s.st.stop(&a.timer)
-			done.Opened(nil, ErrCancelled)
-			return true
-		}
+	p := s.listener.acceptors.find(done)
+	if p == nil {
+		return false
 	}
-	return false
-}
-
-func (l *listener) has(a *acceptor) bool {
-	for _, b := range l.acceptors {
-		if a == b {
-			return true
-		}
-	}
-	return false
-}
-
-func (l *listener) remove(a *acceptor) {
-	for i, b := range l.acceptors {
-		if a == b {
-			l.acceptors = append(l.acceptors[:i], l.acceptors[i+1:]...)
-			return
-		}
-	}
+	s.listener.acceptors.remove(p)
+	s.st.stop(&p.value.timer)
+	done.Opened(nil, ErrCancelled)
+	return true
 }
 
 // acceptWaiting accepts for those who wait, in their order.
 func (s *Socket) acceptWaiting() {
 	l := s.listener
-	for len(l.acceptors) > 0 {
+	for l.waiting() > 0 {
 		conn, err := s.acceptOne()
 		switch err {
 		case unix.EAGAIN:
@@ -250,9 +239,7 @@ func (s *Socket) acceptWaiting() {
 		case unix.EINTR, unix.ECONNABORTED:
 			continue
 		}
-		a := l.acceptors[0]
-		l.acceptors[0] = nil
-		l.acceptors = l.acceptors[1:]
+		a := l.acceptors.take()
 		s.st.stop(&a.timer)
 		if err != nil {
 			a.done.Opened(nil, err)
@@ -268,9 +255,11 @@ func (s *Socket) acceptWaiting() {
 }
 
 func (s *Socket) acceptOne() (*Socket, error) {
-	for len(s.listener.returned) > 0 {
-		conn := s.listener.returned[0]
-		s.listener.returned = s.listener.returned[1:]
+	l := s.listener
+	for n := len(l.returned); n > 0; n = len(l.returned) {
+		conn := l.returned[n-1]
+		l.returned[n-1] = nil
+		l.returned = l.returned[:n-1]
 		if conn.state == connected { // not closed in the meantime
 			return conn, nil
 		}
@@ -344,15 +333,16 @@ func (s *Socket) Return() {
 		s.end(nil)
 		return
 	}
-	to.listener.returned = append([]*Socket{s}, to.listener.returned...)
+	to.listener.returned = append(to.listener.returned, s)
 	to.acceptWaiting()
 }
 
 // end answers the acceptors of a listener that has gone, and resets what was returned.
 func (l *listener) end(st *Stack) {
-	acceptors, returned := l.acceptors, l.returned
-	l.acceptors, l.returned = nil, nil
-	for _, a := range acceptors {
+	returned := l.returned
+	l.returned = nil
+	for l.waiting() > 0 {
+		a := l.acceptors.take()
 		st.stop(&a.timer)
 		a.done.Opened(nil, ErrClosed)
 	}

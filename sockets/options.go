@@ -1,6 +1,8 @@
 package sockets
 
 import (
+	"time"
+
 	"github.com/gentcp/gentcp/sockets/fault"
 	"github.com/gentcp/gentcp/sockets/packet"
 )
@@ -23,6 +25,7 @@ const (
 	PathValue                        // Bytes
 	RawValue                         // Int: level, Int2: option, Bytes
 	MifValue                         // Int: the address, or the index, of an interface
+	ProtocolValue                    // Int: 0 TCP, 1 multipath TCP
 	PktValue                         // Pkt; only read
 	IgnoredValue                     // Int; accepted without effect, never read
 	MembershipValue                  // checked and ignored: groups are for datagrams
@@ -98,6 +101,7 @@ const (
 	optFd
 	optFaults
 	optKin
+	optProtocol
 	firstKernelOption
 )
 
@@ -157,6 +161,7 @@ var table = append([]row{
 	optFd:                {name: "fd", typ: UintValue, where: ForConnect | ForListen},
 	optFaults:            {name: "gentcp_fault", typ: FaultsValue, where: everywhere},
 	optKin:               {name: "gentcp_kin", typ: KinValue, where: ForConnect | ForListen | ForSet},
+	optProtocol:          {name: "protocol", typ: ProtocolValue, where: ForConnect | ForListen},
 }, kernelOptions()...)
 
 var byName = func() map[string]OptionName {
@@ -184,16 +189,35 @@ func (n OptionName) Type() ValueType { return table[n].typ }
 
 // The options that have short forms, or that commands treat on their own.
 const (
-	ActiveOption  = optActive
-	ModeOption    = optMode
-	RawOption     = optRaw
-	BacklogOption = optBacklog
-	FdOption      = optFd
-	NetnsOption   = optNetns
-	FaultsOption  = optFaults
+	ActiveOption   = optActive
+	ModeOption     = optMode
+	RawOption      = optRaw
+	BacklogOption  = optBacklog
+	FdOption       = optFd
+	NetnsOption    = optNetns
+	FaultsOption   = optFaults
+	ProtocolOption = optProtocol
 
 	SendTimeoutOption = optSendTimeout
 )
+
+// WithPacket is the option packet.
+func WithPacket(m packet.Mode) Option { return Option{Name: optPacket, Int: int64(m)} }
+
+// WithActive is the option active, but for ActiveN.
+func WithActive(m ActiveMode) Option { return Option{Name: optActive, Active: m} }
+
+// WithActiveN is the option {active, N}: n more packets.
+func WithActiveN(n int) Option { return Option{Name: optActive, Active: ActiveN, Int: int64(n)} }
+
+// WithSendTimeout is the option send_timeout, in whole milliseconds. Negative is no limit.
+func WithSendTimeout(d time.Duration) Option {
+	ms := int64(-1)
+	if d >= 0 {
+		ms = d.Milliseconds()
+	}
+	return Option{Name: optSendTimeout, Int: ms}
+}
 
 const (
 	defaultBuffer        = packet.DefaultBuffer
@@ -228,9 +252,12 @@ type options struct {
 	netns            string
 }
 
-func defaultOptions() options {
+func defaultOptions(buffer int) options {
+	if buffer <= 0 {
+		buffer = defaultBuffer
+	}
 	return options{
-		active: active{mode: Active}, buffer: defaultBuffer, exitOnClose: true, sendTimeout: -1,
+		active: active{mode: Active}, buffer: buffer, exitOnClose: true, sendTimeout: -1,
 		high: defaultHighWatermark, low: defaultLowWatermark,
 		highMsgq: defaultHighMsgq, lowMsgq: defaultLowMsgq,
 	}

@@ -54,7 +54,7 @@ func (s *Socket) setOption(o *Option) error {
 		if fell && s.opening {
 			s.fell = true
 		} else if fell {
-			s.st.sink.Passive(s)
+			s.tellPassive()
 		}
 		if s.opts.active.armed() && s.state == husk {
 			s.armedAfterEnd()
@@ -111,7 +111,7 @@ func (s *Socket) setOption(o *Option) error {
 	case optNetns:
 		s.opts.netns = string(o.Bytes)
 	case optReadPackets, optNonBlockSend, optExclusiveAddrUse, optAddMembership, optDropMembership,
-		optBacklog, optFd:
+		optBacklog, optFd, optProtocol:
 		// Accepted without effect on a socket that exists.
 	default:
 		return s.setKernelOption(o)

@@ -58,6 +58,7 @@ var optionRows = map[string]optionRow{
 	"fd":                  {set: Option{Int: 5}},
 	"gentcp_fault":        {initial: 0},
 	"gentcp_kin":          {},
+	"protocol":            {set: Option{Int: 1}},
 	"reuseaddr":           {initial: 0, set: Option{Int: 1}},
 	"reuseport":           {initial: 0, set: Option{Int: 1}},
 	"reuseport_lb":        {initial: 0, set: Option{Int: 1}},

@@ -7,40 +7,43 @@ import (
 )
 
 const (
-	// maxCork is how much small output may wait for more of it.
-	maxCork = 64 << 10
-	// corkBelow is the size below which a send may wait.
-	corkBelow = 16 << 10
-	// keepCorkBuffers is how many buffers are kept for the next time, however many sockets
-	// one burst of commands has been for.
-	keepCorkBuffers = 64
+	// writesATurn and octetsATurn bound how long one socket keeps the others waiting.
+	writesATurn = 16
+	octetsATurn = 1 << 20
 )
+
+// output is what a socket has to send, in one order: the queue, whose octets go to the kernel as
+// it takes them, and behind it those who wait to get there.
+//
+// There is one rule for who waits: as long as a sender is blocked, whoever comes to send waits
+// behind it; so does an uncalled send if anybody waits already. All others go to the queue at
+// once, behind what is there, also if that is a send of which parts are still to come.
+type output struct {
+	queue
+	waiting   fifo[Completer, waitingSend]
+	waitHeld  int            // octets of those who wait
+	blocked   *blockedSender // nil, or the last called send of the queue
+	fileWaits bool           // a file does
+	parts     []*partialSend // sends of which parts are to come
+	corked    []byte         // small sends that wait for each other
+	isCorked  bool
+
+	patience        Timer // with the parts of a socket that has gone
+	shutdownPending int   // unix.SHUT_WR or SHUT_RDWR if it is in the queue, else 0
+	shutdownDone    bool
+
+	uncredited int
+	window     int
+	strict     bool // every send is to be a call: the end is near
+	callsOnly  bool // the same, as long as somebody wants it
+}
 
 // blockedSender is a call of send that waits for the queue to come down to the low
 // watermark.
 type blockedSender struct {
-	done  Completer
+	done  Completer    // nil: only the last part of parts will tell
+	parts *partialSend // nil, or the send whose last part the call is
 	timer Timer
-}
-
-// suspendedSend is a send that came while another one was blocked: its data is not
-// in the queue, and its send_timeout does not run.
-type suspendedSend struct {
-	data  []byte
-	done  Completer // nil: nobody waits
-	ready bool      // no send, only a question whether one might
-	file  bool      // octets of a file: no header
-	part  bool
-	key   int64
-	total int
-}
-
-// partialSend is a send of which parts have come.
-type partialSend struct {
-	key         int64
-	left        int
-	queueBefore int
-	size        int
 }
 
 // Send sends data; nobody waits for the outcome, which the next call tells. While
@@ -49,27 +52,27 @@ func (s *Socket) Send(data []byte) {
 	switch {
 	case s.state != connected:
 		return // its end has been, or will be, told
-	case s.partial != nil || s.sendSuspended():
-		s.suspend(suspendedSend{data: data})
+	case s.out.waiting.count > 0:
+		s.waitToSend(waitingSend{kind: aSend, data: data})
 		return
 	}
 	s.sendUncalled(data)
 }
 
 func (s *Socket) sendUncalled(data []byte) {
-	if s.shutdownPending != 0 {
+	if s.out.shutdownPending != 0 {
 		s.sendFailed(unix.EPIPE, nil)
 		return
 	}
-	s.uncredited += len(data)
+	s.out.uncredited += len(data)
 	header := s.sendHeader(len(data))
-	if s.st.cork && s.out.empty() && !s.opts.delaySend && len(data) < corkBelow && len(s.corked) < maxCork {
-		if s.corked == nil {
-			s.corked = s.st.corkBuffer()
+	if s.st.cork && s.out.empty() && !s.opts.delaySend && len(data) < corkBelow && len(s.out.corked) < maxCork {
+		if s.out.corked == nil {
+			s.out.corked = s.st.corkBuffer()
 		}
-		s.corked = append(append(s.corked, header...), data...)
-		if !s.isCorked {
-			s.isCorked = true
+		s.out.corked = append(append(s.out.corked, header...), data...)
+		if !s.out.isCorked {
+			s.out.isCorked = true
 			s.st.corked = append(s.st.corked, s)
 		}
 		return
@@ -82,120 +85,59 @@ func (s *Socket) sendUncalled(data []byte) {
 // the queue and, if the queue was not empty and has passed the high watermark, when
 // it has come down to the low one, or send_timeout has run out.
 func (s *Socket) SendCall(data []byte, done Completer) {
-	switch {
-	case s.state != connected:
-		done.Done(s.endForSend())
-	case s.blocked != nil || s.partial != nil || len(s.suspended) > 0:
-		s.suspend(suspendedSend{data: data, done: done})
-	default:
-		s.sendNow(data, done)
-	}
+	s.sendCalled(waitingSend{kind: aSend, data: data, done: done})
 }
 
 // SendFileOctets is SendCall for the octets of a file that the caller has read itself:
 // without packet header, and not counted in the statistics, as SendFile.
 func (s *Socket) SendFileOctets(data []byte, done Completer) {
+	s.sendCalled(waitingSend{kind: aChunk, data: data, done: done})
+}
+
+func (s *Socket) sendCalled(e waitingSend) {
 	switch {
 	case s.state != connected:
-		done.Done(s.endForSend())
-	case s.blocked != nil || s.partial != nil || len(s.suspended) > 0:
-		s.suspend(suspendedSend{data: data, done: done, file: true})
+		e.done.Done(s.endForSend())
+	case s.mustWait():
+		s.waitToSend(e)
 	default:
-		s.sendFileNow(data, done)
+		s.sendNow(e)
 	}
 }
 
-func (s *Socket) sendFileNow(data []byte, done Completer) {
-	if s.shutdownPending != 0 {
-		s.sendFailed(unix.EPIPE, done)
-		return
-	}
-	s.flushCork()
-	if s.state != connected {
-		done.Done(s.endForSend())
-		return
-	}
-	before, wasEmpty := s.out.octets, s.out.empty()
-	if s.write(nil, data, done) {
-		s.sendQueued(before, wasEmpty, len(data), done)
-	}
-}
-
-// CreditPart counts the octets of a part that nobody has called with the uncalled sends.
-func (s *Socket) CreditPart(n int) { s.uncredited += n }
-
-// SendPart sends one part of a send of total octets, which nothing comes between.
-// done may be given for the part that completes it.
-func (s *Socket) SendPart(key int64, total int, data []byte, done Completer) {
-	switch {
-	case s.state != connected:
-		if done != nil {
-			done.Done(s.endForSend())
-		}
-	case s.partial != nil && s.partial.key == key && !s.partSuspended(key),
-		s.partial == nil && s.blocked == nil && len(s.suspended) == 0:
-		s.partNow(key, total, data, done)
-	default:
-		s.suspend(suspendedSend{data: data, done: done, part: true, key: key, total: total})
-	}
-}
+// mustWait is the rule for who waits.
+func (s *Socket) mustWait() bool { return s.out.blocked != nil || s.out.waiting.count > 0 }
 
 // Busy tells whether a call of send waits, so that others would have to wait behind it.
-func (s *Socket) Busy() bool { return s.blocked != nil }
+func (s *Socket) Busy() bool { return s.out.blocked != nil }
 
 // Parted tells whether a part of a send has come, and the one that completes it has not.
-func (s *Socket) Parted(key int64) bool {
-	return s.partial != nil && s.partial.key == key || s.partSuspended(key)
-}
+func (s *Socket) Parted(key int64) bool { return s.findParts(key) != nil }
 
-// SendReady is answered when a send would not be suspended.
+// SendReady is answered when a send would not have to wait.
 func (s *Socket) SendReady(done Completer) {
-	if s.state != connected || s.blocked == nil && s.partial == nil && len(s.suspended) == 0 {
+	if s.state != connected || !s.mustWait() {
 		done.Done(nil)
 		return
 	}
-	s.suspend(suspendedSend{done: done, ready: true})
+	s.waitToSend(waitingSend{kind: aQuestion, done: done})
 }
 
 // CancelSend withdraws the wait of the call with completion done. What it has queued
 // stays queued; what it had not yet queued is dropped.
 func (s *Socket) CancelSend(done Completer) bool {
-	if s.blocked != nil && s.blocked.done == done {
+	if s.out.blocked != nil && s.out.blocked.done == done {
 		s.unblock(ErrCancelled)
 		return true
 	}
-	for i := range s.suspended {
-		if s.suspended[i].done == done && !s.suspended[i].part {
-			s.suspended = append(s.suspended[:i], s.suspended[i+1:]...)
-			done.Done(ErrCancelled)
-			return true
-		}
+	p := s.out.waiting.find(done)
+	if p == nil {
+		return false
 	}
-	return false
-}
-
-func (s *Socket) suspend(e suspendedSend) {
-	e.data = append([]byte(nil), e.data...)
-	s.suspended = append(s.suspended, e)
-}
-
-// sendSuspended tells whether an uncalled send would overtake one that came before it.
-func (s *Socket) sendSuspended() bool {
-	for i := range s.suspended {
-		if s.suspended[i].done == nil {
-			return true
-		}
-	}
-	return false
-}
-
-func (s *Socket) partSuspended(key int64) bool {
-	for i := range s.suspended {
-		if s.suspended[i].part && s.suspended[i].key == key {
-			return true
-		}
-	}
-	return false
+	s.out.waitHeld -= len(p.value.data)
+	s.out.waiting.remove(p)
+	done.Done(ErrCancelled)
+	return true
 }
 
 // sendHeader counts a send of n octets and makes its packet header.
@@ -206,79 +148,59 @@ func (s *Socket) sendHeader(n int) []byte {
 	return header
 }
 
-func (s *Socket) sendNow(data []byte, done Completer) {
-	if s.shutdownPending != 0 {
-		s.sendFailed(unix.EPIPE, done)
+func (s *Socket) sendNow(e waitingSend) {
+	if s.out.shutdownPending != 0 {
+		s.sendFailed(unix.EPIPE, e.done)
 		return
 	}
 	s.flushCork()
 	if s.state != connected {
-		done.Done(s.endForSend())
-		return
-	}
-	header := s.sendHeader(len(data))
-	before, wasEmpty := s.out.octets, s.out.empty()
-	if !s.write(header, data, done) {
-		return
-	}
-	s.sendQueued(before, wasEmpty, len(header)+len(data), done)
-}
-
-// sendQueued decides whether a sender waits: not if the queue was empty, however
-// much has been put there now.
-func (s *Socket) sendQueued(before int, wasEmpty bool, size int, done Completer) {
-	switch {
-	case wasEmpty || before+size < s.opts.high:
-		done.Done(nil)
-	case s.opts.sendTimeout == 0:
-		done.Done(ErrTimeout)
-	case s.out.octets <= s.opts.low && !s.hasFile():
-		done.Done(nil)
-	default:
-		s.blocked = &blockedSender{done: done}
-		if s.opts.sendTimeout > 0 {
-			s.after(&s.blocked.timer, milliseconds(s.opts.sendTimeout), s.sendTimedOut)
-		}
-	}
-}
-
-func (s *Socket) partNow(key int64, total int, data []byte, done Completer) {
-	if s.shutdownPending != 0 {
-		s.sendFailed(unix.EPIPE, done)
+		e.done.Done(s.endForSend())
 		return
 	}
 	var header []byte
-	if s.partial == nil {
-		s.flushCork()
-		if s.state != connected {
-			if done != nil {
-				done.Done(s.endForSend())
-			}
-			return
-		}
-		header = s.sendHeader(total)
-		before := s.out.octets
-		if s.out.empty() {
-			before = -1
-		}
-		s.partial = &partialSend{key: key, left: total, queueBefore: before, size: len(header) + total}
+	if e.kind == aSend {
+		header = s.sendHeader(len(e.data))
 	}
-	p := s.partial
-	p.left -= len(data)
-	if p.left <= 0 {
-		s.partial = nil
+	before := s.queueBefore()
+	if s.write(header, e.data, e.done) {
+		s.sendQueued(before, len(header)+len(e.data), e.done)
 	}
-	if !s.write(header, data, done) {
-		return
+}
+
+// queueBefore is the length of the queue, -1 if it is empty.
+func (s *Socket) queueBefore() int {
+	if s.out.empty() {
+		return -1
 	}
-	if p.left <= 0 {
-		if done != nil {
-			s.sendQueued(p.queueBefore, p.queueBefore < 0, p.size, done)
-		}
-		s.returnCredit()
-		s.resumeSuspended()
-	} else if done != nil {
+	return s.out.octets
+}
+
+// sendQueued decides whether the sender of size octets blocks: not if the queue was empty before,
+// however much has been put there now.
+func (s *Socket) sendQueued(before, size int, done Completer) {
+	switch {
+	case !s.isLong(before, size):
 		done.Done(nil)
+	case s.opts.sendTimeout == 0:
+		done.Done(ErrTimeout)
+	case s.isShort():
+		done.Done(nil)
+	default:
+		s.block(&blockedSender{done: done})
+	}
+}
+
+// isLong tells whether a send of size octets makes a queue too long for its sender.
+func (s *Socket) isLong(before, size int) bool { return before >= 0 && before+size >= s.opts.high }
+
+// isShort tells whether the queue is short enough for a blocked sender to go on.
+func (s *Socket) isShort() bool { return s.out.octets <= s.opts.low && s.out.files == 0 }
+
+func (s *Socket) block(b *blockedSender) {
+	s.out.blocked = b
+	if b.done != nil && s.opts.sendTimeout > 0 {
+		s.after(&b.timer, milliseconds(s.opts.sendTimeout), s.sendTimedOut)
 	}
 }
 
@@ -286,7 +208,7 @@ func (s *Socket) partNow(key int64, total int, data []byte, done Completer) {
 // does not take. It tells whether the socket is still connected; if not, done has been
 // answered.
 func (s *Socket) write(header, data []byte, done Completer) bool {
-	if s.out.octets+len(data) > s.st.cfg.MaxQueue {
+	if !s.fits(len(data)) {
 		s.overflow(done)
 		return false
 	}
@@ -295,9 +217,9 @@ func (s *Socket) write(header, data []byte, done Completer) bool {
 		s.out.push(data)
 		return true
 	}
-	if s.opts.delaySend || s.st.cfg.DelaySend {
+	if s.delays() {
 		// The write is made right after this turn.
-		s.out.push(s.corked)
+		s.out.push(s.out.corked)
 		s.dropCork()
 		s.out.push(header)
 		s.out.push(data)
@@ -306,105 +228,100 @@ func (s *Socket) write(header, data []byte, done Completer) bool {
 		return true
 	}
 	var iov [3][]byte
-	n := 0
-	for _, b := range [...][]byte{s.corked, header, data} {
-		if len(b) > 0 {
-			iov[n] = b
-			n++
-		}
-	}
+	n := pieces(&iov, s.out.corked, header, data)
 	if n == 0 {
 		return true
 	}
-	written, err := s.desc.write(iov[:n], n == 1 && s.partial != nil)
+	written, err := s.desc.write(iov[:n], false)
 	if err != nil && err != unix.EAGAIN && err != unix.EINTR {
 		s.sendFailed(err, done)
 		return false
 	}
 	for _, b := range iov[:n] {
-		if written >= len(b) {
-			written -= len(b)
-			continue
-		}
-		s.out.push(b[written:])
-		written = 0
+		k := min(max(written, 0), len(b))
+		s.out.push(b[k:])
+		written -= k
 	}
 	s.dropCork()
-	if !s.out.empty() {
-		s.setWindow(0)
-		if s.canWrite && err == nil {
-			s.st.later(s)
-		}
-	}
+	s.leftover(err)
 	return true
 }
 
-// dropCork gives back the buffer of small sends: an idle socket holds none.
-func (s *Socket) dropCork() {
-	if s.corked != nil && len(s.st.corkBuffers) < keepCorkBuffers {
-		s.st.corkBuffers = append(s.st.corkBuffers, s.corked[:0])
+// pieces gathers those that are not empty.
+func pieces(iov *[3][]byte, all ...[]byte) (n int) {
+	for _, b := range all {
+		if len(b) > 0 {
+			iov[n] = b
+			n++
+		}
 	}
-	s.corked = nil
+	return n
 }
 
-// corkBuffer borrows a buffer for small sends.
-func (st *Stack) corkBuffer() []byte {
-	if n := len(st.corkBuffers); n > 0 {
-		b := st.corkBuffers[n-1]
-		st.corkBuffers = st.corkBuffers[:n-1]
-		return b
-	}
-	return make([]byte, 0, 1<<10)
-}
-
-// flushCork writes the small sends that have waited for each other.
-func (s *Socket) flushCork() {
-	if len(s.corked) == 0 || s.state != connected {
+// leftover sees to what a write, which has ended with err, has left in the queue.
+func (s *Socket) leftover(err error) {
+	if s.out.empty() {
 		return
 	}
-	if s.out.empty() {
-		s.write(nil, nil, nil)
-	} else {
-		s.out.push(s.corked)
-		s.dropCork()
+	s.setWindow(0)
+	if s.canWrite && err == nil {
+		s.st.later(s)
 	}
-	s.returnCredit()
 }
 
-// output writes from the queue, as far as the kernel takes it.
+// output writes from the queue, as far as the kernel takes it and the turn goes.
 func (s *Socket) output() {
-	for !s.out.empty() {
-		var err error
-		f := s.out.next().file
-		if f != nil {
-			err = s.sendFilePart(f)
-		} else {
-			var vector [iovec.Max][]byte
-			var n int
-			n, err = s.desc.write(s.out.gather(vector[:0], iovec.Max), false)
-			if n > 0 {
-				s.out.took(n)
-			}
+	for writes, octets := 0, 0; !s.out.empty(); writes++ {
+		if s.out.waitsForParts() {
+			return
 		}
+		if writes == writesATurn || octets >= octetsATurn {
+			s.st.later(s)
+			return
+		}
+		n, err := s.outputOnce(octetsATurn - octets)
+		octets += n
 		if err == unix.EAGAIN {
 			s.canWrite = false
-			if f != nil {
-				s.st.noBusyWait() // the longer the wait, the more goes at once
-			}
 			return
 		}
 		if err != nil && err != unix.EINTR {
 			s.sendFailed(err, nil)
 			return
 		}
-		if s.state == gone && !s.desc.open() {
-			return
+		if !s.desc.open() {
+			return // what was told has ended it
 		}
-		if s.blocked != nil && s.out.octets <= s.opts.low && !s.hasFile() {
+		if s.out.blocked != nil && s.isShort() {
 			s.unblock(nil)
 		}
 	}
-	s.outputEmpty()
+	if s.desc.open() {
+		s.outputEmpty()
+	}
+}
+
+// outputOnce makes one call for what is at the front of the queue.
+func (s *Socket) outputOnce(most int) (n int, err error) {
+	seg := s.out.front()
+	switch {
+	case seg.file != nil:
+		if n, err = s.sendFilePart(seg.file, most); err == unix.EAGAIN {
+			s.st.noBusyWait() // the longer the wait, the more goes at once
+		}
+		return n, err
+	case seg.shutdown != 0:
+		how := seg.shutdown
+		s.out.drop()
+		s.out.shutdownPending, s.out.shutdownDone = 0, true
+		return 0, s.desc.shutdown(how)
+	}
+	var vector [iovec.Max][]byte
+	n, err = s.desc.write(s.out.gather(vector[:0], iovec.Max), false)
+	if n > 0 {
+		s.out.took(n)
+	}
+	return n, err
 }
 
 // outputEmpty does what has waited for the queue to be empty.
@@ -414,84 +331,65 @@ func (s *Socket) outputEmpty() {
 		return
 	}
 	s.openWindow()
-	if s.shutdownPending != 0 {
-		how := s.shutdownPending
-		s.shutdownPending = 0
-		if err := s.desc.shutdown(how); err != nil {
-			s.sendFailed(err, nil)
-			return
-		}
-		s.shutdownDone = true
-	}
 	s.closersEmpty()
 }
 
-// unblock answers the blocked sender and lets the suspended ones go on.
+// unblock answers the blocked sender and lets those behind it go on.
 func (s *Socket) unblock(err error) {
-	b := s.blocked
-	s.blocked = nil
+	s.answerBlocked(err)
+	s.resumeWaiting()
+}
+
+// answerBlocked ends the wait of the blocked sender, if there is one.
+func (s *Socket) answerBlocked(err error) {
+	b := s.out.blocked
+	if b == nil {
+		return
+	}
+	s.out.blocked = nil
 	s.st.stop(&b.timer)
+	if b.done == nil {
+		b.parts.passed = true
+		return
+	}
 	b.done.Done(err)
-	s.resumeSuspended()
 }
 
 func (s *Socket) sendTimedOut() {
-	b := s.blocked
-	s.blocked = nil
+	b := s.out.blocked
+	s.out.blocked = nil
 	b.done.Done(ErrTimeout)
-	if s.opts.sendTimeoutClose {
+	switch {
+	case !s.opts.sendTimeoutClose:
+		s.resumeWaiting()
+	case s.st.cfg.CloseTold && s.opts.active.armed():
+		s.tellClosed()
+		if s.opts.exitOnClose {
+			s.end(nil)
+			return
+		}
 		s.becomeHusk()
-		return
-	}
-	s.resumeSuspended()
-}
-
-// resumeSuspended lets suspended sends go on until one of them is blocked.
-func (s *Socket) resumeSuspended() {
-	for len(s.suspended) > 0 && s.blocked == nil {
-		i := 0
-		if s.partial != nil {
-			for i < len(s.suspended) && !(s.suspended[i].part && s.suspended[i].key == s.partial.key) {
-				i++
-			}
-			if i == len(s.suspended) {
-				return
-			}
-		}
-		e := s.suspended[i]
-		s.suspended = append(s.suspended[:i], s.suspended[i+1:]...)
-		switch {
-		case s.state != connected:
-			if e.done != nil {
-				e.done.Done(s.endForSend())
-			}
-		case e.ready:
-			e.done.Done(nil)
-		case e.part:
-			s.partNow(e.key, e.total, e.data, e.done)
-		case e.done == nil:
-			s.sendUncalled(e.data)
-		case e.file:
-			s.sendFileNow(e.data, e.done)
-		default:
-			s.sendNow(e.data, e.done)
-		}
+	default:
+		s.becomeHusk()
 	}
 }
 
 // pending is the octets that the kernel has not taken.
-func (s *Socket) pending() int { return s.out.octets + len(s.corked) }
+func (s *Socket) pending() int { return s.out.octets + len(s.out.corked) }
 
+// clearOutput drops the queue. What is still to come of it is dropped when it comes.
 func (s *Socket) clearOutput() {
-	for !s.out.empty() {
-		if f := s.out.next().file; f != nil {
-			s.out.drop()
-			f.finish(ErrClosed)
-			continue
-		}
-		s.out.drop()
+	if f := s.out.cutAtFile(); f != nil {
+		f.finish(ErrClosed)
 	}
-	s.out = queue{}
+	for _, p := range s.out.parts {
+		if p.place == nil {
+			p.dropped = true
+			p.have = queue{}
+		}
+	}
+	s.out.queue = queue{}
+	s.out.shutdownPending = 0
 	s.dropCork()
 	s.closersEmpty()
 }
@@ -501,9 +399,9 @@ func (s *Socket) overflow(done Completer) {
 	if done != nil {
 		done.Done(unix.ENOBUFS)
 	}
-	s.st.cfg.Log.Warn("output queue is full", "socket", s.id, "octets", s.out.octets)
+	s.st.cfg.Log.Warn("output queue is full", "socket", s.id, "octets", s.out.held+s.out.waitHeld)
 	if s.opts.active.armed() {
-		s.st.sink.Error(s, unix.ENOBUFS)
+		s.tellError(unix.ENOBUFS)
 		s.tellClosed()
 	}
 	s.end(unix.ENOBUFS)

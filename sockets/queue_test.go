@@ -18,7 +18,7 @@ func TestQueueKeepsItsOwnCopy(t *testing.T) {
 	require.Equal(t, [][]byte{[]byte("abc")}, q.gather(nil, 16))
 	q.took(3)
 	require.True(t, q.empty())
-	require.Nil(t, q.segments, "an empty queue holds nothing")
+	require.Nil(t, q.ring, "an empty queue holds nothing")
 }
 
 func TestQueueSharesSegmentsAmongSmallPieces(t *testing.T) {
@@ -26,7 +26,7 @@ func TestQueueSharesSegmentsAmongSmallPieces(t *testing.T) {
 	for range 1000 {
 		q.push([]byte("abc"))
 	}
-	require.Len(t, q.segments, 1)
+	require.Equal(t, 1, q.segments)
 	require.Equal(t, 3000, q.octets)
 }
 
@@ -39,7 +39,7 @@ func TestQueueGathersUpToAFile(t *testing.T) {
 	require.Equal(t, 12, q.octets, "files do not count")
 	require.Equal(t, [][]byte{[]byte("before")}, q.gather(nil, 16))
 	q.took(6)
-	require.Same(t, f, q.next().file)
+	require.Same(t, f, q.front().file)
 	require.Empty(t, q.gather(nil, 16))
 	q.drop()
 	require.Equal(t, [][]byte{[]byte("behind")}, q.gather(nil, 16))

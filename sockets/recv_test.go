@@ -473,11 +473,11 @@ func TestIdleSocketHoldsNoBuffer(t *testing.T) {
 		w.do(func() {
 			w.st.Cork()
 			s.Send([]byte("x"))
-			require.NotNil(t, s.corked)
+			require.NotNil(t, s.out.corked)
 			w.st.Uncork()
 			require.Nil(t, s.in)
-			require.Nil(t, s.corked)
-			require.Nil(t, s.out.segments)
+			require.Nil(t, s.out.corked)
+			require.Nil(t, s.out.ring)
 		})
 	})
 }

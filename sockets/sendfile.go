@@ -17,9 +17,6 @@ type fileSend struct {
 	done   FileSender
 }
 
-// filePiece is how much of a file one system call may send.
-const filePiece = 1 << 20
-
 // SendFile sends length octets (0: all) of the file open as fd, from offset on, behind what
 // is queued and without packet headers. It closes fd.
 func (s *Socket) SendFile(fd int, offset, length int64, done FileSender) {
@@ -33,7 +30,7 @@ func (s *Socket) SendFile(fd int, offset, length int64, done FileSender) {
 		err = ErrClosed
 	case s.state != connected:
 		err = unix.ENOTCONN
-	case s.hasFile():
+	case s.out.files > 0 || s.out.fileWaits:
 		err = unix.EINVAL
 	}
 	if err == nil {
@@ -42,10 +39,18 @@ func (s *Socket) SendFile(fd int, offset, length int64, done FileSender) {
 			err = ErrClosed
 		}
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		f.finish(err)
-		return
+	case s.out.waiting.count > 0:
+		s.out.fileWaits = true
+		s.waitToSend(waitingSend{kind: aFile, file: f})
+	default:
+		s.queueFile(f)
 	}
+}
+
+func (s *Socket) queueFile(f *fileSend) {
 	s.setWindow(0)
 	wasEmpty := s.out.empty()
 	s.out.pushFile(f)
@@ -54,24 +59,22 @@ func (s *Socket) SendFile(fd int, offset, length int64, done FileSender) {
 	}
 }
 
-// sendFilePart sends a piece of the file at the front of the queue.
-func (s *Socket) sendFilePart(f *fileSend) error {
-	n := int64(filePiece)
+// sendFilePart sends up to most octets of the file at the front of the queue.
+func (s *Socket) sendFilePart(f *fileSend, most int) (sent int, err error) {
+	n := int64(most)
 	if f.left >= 0 {
 		n = min(n, f.left)
 	}
-	var sent int
-	var err error
 	if n > 0 {
 		sent, err = s.desc.sendFile(f.fd, f.offset, int(n))
 	}
 	if err != nil {
 		if err == unix.EAGAIN || err == unix.EINTR || isConnectionError(err) {
-			return err
+			return 0, err
 		}
 		s.out.drop()
 		f.finish(err)
-		return nil
+		return 0, nil
 	}
 	f.offset += int64(sent)
 	f.sent += int64(sent)
@@ -82,7 +85,7 @@ func (s *Socket) sendFilePart(f *fileSend) error {
 		s.out.drop()
 		f.finish(nil)
 	}
-	return nil
+	return sent, nil
 }
 
 func (f *fileSend) finish(err error) {
@@ -92,14 +95,4 @@ func (f *fileSend) finish(err error) {
 
 func isConnectionError(err error) bool {
 	return err == unix.EPIPE || err == unix.ECONNRESET || err == unix.ENOTCONN || err == unix.ETIMEDOUT
-}
-
-// hasFile tells whether a file waits in the queue.
-func (s *Socket) hasFile() bool {
-	for i := s.out.head; i < len(s.out.segments); i++ {
-		if s.out.segments[i].file != nil {
-			return true
-		}
-	}
-	return false
 }

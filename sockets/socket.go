@@ -39,43 +39,9 @@ type Socket struct {
 	canRead    bool // as far as the poller has told and no read has found out otherwise
 	canWrite   bool
 
-	// Input.
-	framer     packet.Framer
-	in         []byte // received and not delivered
-	borrowed   bool   // in lies in the Stack's buffer: only while a read delivers
-	delivering bool   // a callback is being called with a packet
-	room       []byte // what in was cut from, if it came from the Stack
-	recv       receiver
-	peerEnded  bool    // the poller has told of the end of the stream
-	readEnded  bool    // the end of the stream has been told; only calls look again
-	closedTold bool    // Closed has been told
-	held       bool    // accepted and not adopted
-	from       *Socket // the listener of a held connection
-	bulk       bool    // the last read has brought a lot
-	needed     int     // octets that complete the packet at the front of in, if known
-	loan       *loan   // packets at the front of in that the sink has ahead of time, see Lender
-	asked      asked
-
-	// Output.
-	out        queue
-	corked     []byte // small sends that wait for each other
-	isCorked   bool
-	blocked    *blockedSender
-	suspended  []suspendedSend
-	partial    *partialSend
-	uncredited int
-	window     int
-	strict     bool // every send is to be a call: the end is near
-	callsOnly  bool // the same, as long as somebody wants it
-
-	// The end. See finish.go.
-	shutdownPending  int // unix.SHUT_WR or SHUT_RDWR when the queue is empty, else 0
-	shutdownDone     bool
-	delayedCloseSend bool
-	delayedCloseRecv bool
-	delayedReset     bool
-	closers          []*closer
-	crashed          bool
+	incoming // see input.go
+	out      output
+	ending   // see finish.go and close.go
 
 	listener *listener
 	dial     *dial
@@ -90,8 +56,7 @@ type Socket struct {
 	listenerID   ID            // of the listener that has accepted it, or 0
 	attachedOnce bool          // what wants to be attached from the beginning has been
 
-	received, sent        counters
-	portInput, userOutput uint64
+	traffic // see stats.go
 }
 
 // ID is the socket's name.
@@ -130,7 +95,7 @@ func (s *Socket) States() []string {
 	var states []string
 	switch s.state {
 	case connected:
-		if s.blocked != nil {
+		if s.out.blocked != nil {
 			states = append(states, "busy")
 		}
 		return append(states, "connected", "open")
@@ -243,6 +208,7 @@ func (s *Socket) release() {
 		return
 	}
 	s.canRead, s.canWrite = false, false
+	s.forgetParts()
 	if s.desc.attached != nil {
 		s.desc.letGo = true
 		s.desc.attached.Close() // which may hold it for what it has still to send
@@ -263,16 +229,20 @@ func (s *Socket) closeDescriptor() {
 		}
 	}
 	s.desc.close()
+	s.hasDrained()
 }
 
 // abandon closes all descriptors of the socket, and tells nobody.
 func (s *Socket) abandon() {
-	for _, seg := range s.out.segments {
-		if seg.file != nil {
-			_ = unix.Close(seg.file.fd)
+	if f := s.out.cutAtFile(); f != nil {
+		_ = unix.Close(f.fd)
+	}
+	for s.out.waiting.count > 0 {
+		if f := s.out.waiting.take().file; f != nil {
+			_ = unix.Close(f.fd)
 		}
 	}
-	s.out = queue{}
+	s.out = output{}
 	if s.desc.fd >= 0 {
 		s.closeDescriptor()
 	}

@@ -19,14 +19,15 @@ type Splicer interface {
 // splice delivers a raw packet without reading it, if it is long enough, the last one was, and
 // its taker can do that.
 func (s *Socket) splice() bool {
-	if !s.bulk || s.st.cfg.Copy || !s.desc.moves() || s.framer.Mode != packet.Raw || len(s.in) > 0 || !s.opts.binary || s.opts.header > 0 ||
+	if !s.bulk || s.shared || !s.desc.moves() || s.framer.Mode != packet.Raw || len(s.in) > 0 || !s.opts.binary || s.opts.header > 0 ||
 		s.opts.deliverPort || s.opts.capped {
 		return false
 	}
-	n := min(s.desc.available(), 2*readSize)
+	available := s.desc.available()
+	n := min(available, maxPiece)
 	taker, ok := s.st.sink.(Splicer)
 	if r := s.recv.r; r != nil && !s.opts.active.armed() {
-		if s.recv.want > n {
+		if s.recv.want > min(available, 2*readSize) {
 			return false
 		}
 		if s.recv.want > 0 {
@@ -47,26 +48,33 @@ func (s *Socket) splice() bool {
 		s.recv.r = nil
 		s.st.stop(&s.recv.timer)
 	}
+	if s.inputLost {
+		s.crash()
+	}
 	return true
 }
 
-// ReadInput appends to b what is left of n octets that are known to be there.
-func (s *Socket) ReadInput(b []byte, n int) ([]byte, error) {
+// ReadInput appends to b what is left of n octets that are known to be there. If they are not,
+// because another process has the descriptor and has read them, or because the kernel fails, b is filled up
+// with zeros, and the socket ends with EFAULT as soon as the Splice that has asked returns: whoever takes
+// the packet may have said already how long it is.
+func (s *Socket) ReadInput(b []byte, n int) []byte {
 	for n > 0 {
 		at := len(b)
 		b = append(b, make([]byte, n)...)
 		got, _, err := s.desc.read(b[at:])
-		b = b[:at+got]
-		n -= got
 		if err == unix.EINTR {
+			b = b[:at]
 			continue
 		}
-		if err != nil {
-			return b, err
+		if err != nil || got == 0 {
+			s.inputLost = true
+			s.st.cfg.Log.Error("input that was there cannot be read", "socket", s.id, "octets", n, "reason", err)
+			clear(b[at:])
+			return b
 		}
-		if got == 0 {
-			return b, ErrClosed
-		}
+		b = b[:at+got]
+		n -= got
 	}
-	return b, nil
+	return b
 }

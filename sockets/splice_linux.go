@@ -6,9 +6,11 @@ import "golang.org/x/sys/unix"
 // from a pipe to the socket, without copying them. It tells how many went: none if
 // something is queued before them, or the kernel takes no more for now.
 func (s *Socket) SpliceFrom(pipe int, key int64, n int) int {
-	p := s.partial
-	if s.st.cfg.Copy || !s.desc.moves() || s.state != connected || p == nil || p.key != key || s.partSuspended(key) ||
-		!s.out.empty() || len(s.corked) > 0 || s.opts.delaySend || n >= p.left+1 {
+	if !s.desc.moves() || !s.desc.open() || s.out.empty() || s.delays() {
+		return 0
+	}
+	p := s.out.front().parts
+	if p == nil || p.key != key || !p.have.empty() || n > p.left {
 		return 0
 	}
 	moved, err := s.desc.spliceFrom(pipe, n, n < p.left)
@@ -19,6 +21,7 @@ func (s *Socket) SpliceFrom(pipe int, key int64, n int) int {
 		return 0
 	}
 	p.left -= moved
+	s.out.octets -= moved
 	return moved
 }
 

@@ -1,6 +1,7 @@
 package sockets
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -13,11 +14,15 @@ import (
 // and reads the rest.
 type pipeTaker struct {
 	*answer
+	before  func(s *Socket) // is called before anything is moved, if it is there
 	fds     [2]int
 	spliced int
 }
 
 func (p *pipeTaker) Splice(s *Socket, n int) bool {
+	if p.before != nil {
+		p.before(s)
+	}
 	p.spliced = s.SpliceTo(p.fds[1], n)
 	if p.spliced == 0 {
 		return false
@@ -32,17 +37,11 @@ func (p *pipeTaker) Splice(s *Socket, n int) bool {
 		got += k
 	}
 	if p.err == nil {
-		data, p.err = s.ReadInput(data, n-p.spliced)
+		data = s.ReadInput(data, n-p.spliced)
 	}
 	p.data = string(data)
 	p.come()
 	return true
-}
-
-func newPipe(t testing.TB) (fds [2]int) {
-	require.NoError(t, unix.Pipe2(fds[:], unix.O_NONBLOCK))
-	t.Cleanup(func() { _ = unix.Close(fds[0]); _ = unix.Close(fds[1]) })
-	return fds
 }
 
 func TestLongChunksAreSpliced(t *testing.T) {
@@ -99,4 +98,56 @@ func TestPartsOfASendAreSpliced(t *testing.T) {
 		require.NoError(t, w.send(s, "next"))
 		require.Equal(t, "\x00\x04next", read(t, peer, 6))
 	})
+}
+
+// Input that has gone before it was read, because another process has read it, is made up for with
+// zeros, and then ends its socket. The others go on.
+func TestInputThatIsLost(t *testing.T) {
+	overTCP(t, func(t *testing.T, w *world, f Family) {
+		s, peer := w.withPeer(f, passive, opt("mode", 1), opt("recbuf", 1<<20))
+		other, otherPeer := w.withPeer(f, passive)
+		const n, lost = 100_000, 60_000
+		data := pattern(n)
+		write(t, peer, data)
+		w.arrived(s, n)
+		p := &pipeTaker{answer: w.answer(), fds: newPipe(t), before: func(s *Socket) {
+			got, err := unix.Read(s.desc.fd, make([]byte, lost))
+			require.NoError(t, err)
+			require.Equal(t, lost, got)
+		}}
+		w.do(func() {
+			s.bulk = true
+			s.Recv(n, -1, p)
+		})
+		require.Equal(t, data[lost:]+strings.Repeat("\x00", lost), p.value())
+		require.Equal(t, []string{"gone efault"}, w.sink.told(s))
+
+		write(t, otherPeer, "still here")
+		a := w.answer()
+		w.do(func() { other.Recv(10, -1, a) })
+		require.Equal(t, "still here", a.value())
+	})
+}
+
+// A descriptor that another process has as well is read before anything is said of its octets.
+func TestSharedDescriptorsAreNotSpliced(t *testing.T) {
+	w := newWorld(t, Config{})
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	require.NoError(t, err)
+	var s *Socket
+	w.do(func() {
+		s, err = w.st.FdOpen(Local, Start{Fd: fds[0], Options: []Option{opt("mode", 1)}})
+	})
+	require.NoError(t, err)
+	defer func() { _ = unix.Close(fds[1]) }()
+	data := pattern(spliceFrom)
+	_, err = unix.Write(fds[1], []byte(data))
+	require.NoError(t, err)
+	p := &pipeTaker{answer: w.answer(), fds: newPipe(t)}
+	w.do(func() {
+		s.bulk = true
+		s.Recv(spliceFrom, -1, p)
+	})
+	require.Equal(t, data, p.value())
+	require.Zero(t, p.spliced)
 }

@@ -45,12 +45,14 @@ type Config struct {
 	// they come that fast: a sleeping thread takes some ten microseconds to wake up. 0 is
 	// not at all.
 	BusyWait time.Duration
-	// Copy has bulk data copied where it could be moved within the kernel.
-	Copy bool
-	// DelaySend has every socket write as with the option delay_send.
-	DelaySend bool
 	// IPv6Hosts parses IPv6 literals in HTTP request URIs as OTP 26 and newer do.
 	IPv6Hosts bool
+	// Buffer is the option buffer of a socket that is not told another, in octets: 9216 since
+	// OTP 28, and 1460 before, which is the default.
+	Buffer int
+	// CloseTold tells an armed socket that a send_timeout with send_timeout_close has closed
+	// it, as OTP does since 2026; before it told nothing.
+	CloseTold bool
 	// HTTPLines leaves HTTP headers unparsed, see packet.Framer.
 	HTTPLines bool
 	// Clock is the time that timeouts run in, default time.Now. It must not go backwards. Whoever
@@ -90,10 +92,12 @@ type Stack struct {
 	sink Sink
 	poll *poller
 
-	slots   []watchSlot
-	free    []int32
-	sockets map[ID]*Socket
-	lastID  ID
+	slots     []watchSlot
+	free      []int32
+	sockets   map[ID]*Socket
+	ending    map[ID]*Socket // gone, and parts of a send are still to come
+	keptParts *partialSend   // for the next send in parts
+	lastID    ID
 
 	missed int // busy waits in a row that came to nothing, nor would have soon
 	timers timers
@@ -121,10 +125,12 @@ type Stack struct {
 
 	beforeWait func()
 	stopped    bool
+	draining   int // sockets that Drain waits for
 
 	wake  wakeup
 	mu    sync.Mutex // guards what follows
 	posts []func()
+	begun bool // Run or Close has
 	ended bool // wake is closed
 }
 
@@ -142,7 +148,7 @@ func NewStack(cfg Config, sink Sink) (*Stack, error) {
 	}
 	st := &Stack{
 		cfg: cfg, sink: sink, poll: poll,
-		sockets: make(map[ID]*Socket),
+		sockets: make(map[ID]*Socket), ending: make(map[ID]*Socket),
 		scratch: make([]byte, readSize),
 	}
 	st.lender, _ = sink.(Lender)
@@ -162,6 +168,9 @@ func NewStack(cfg Config, sink Sink) (*Stack, error) {
 // Run serves the sockets until Stop is called, then closes all of them. Calls that
 // wait at that time are not answered.
 func (st *Stack) Run() error {
+	if !st.begin() {
+		return ErrClosed
+	}
 	defer st.closeAll()
 	for !st.stopped {
 		st.runPosts()
@@ -187,11 +196,36 @@ func (st *Stack) Run() error {
 	return nil
 }
 
+// Close ends a Stack from any goroutine: it has Run return, or, if that has not been called,
+// closes all sockets. Run says ErrClosed from then on.
+func (st *Stack) Close() {
+	if st.begin() {
+		st.closeAll()
+		return
+	}
+	st.Post(st.Stop)
+}
+
+// begin tells whether the caller is the first to run or to close the Stack.
+func (st *Stack) begin() bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	first := !st.begun
+	st.begun = true
+	return first
+}
+
 // Stop makes Run return after the present event.
 func (st *Stack) Stop() { st.stopped = true }
 
 // SetIPv6Hosts changes Config.IPv6Hosts for sockets that are opened from now on.
 func (st *Stack) SetIPv6Hosts(on bool) { st.cfg.IPv6Hosts = on }
+
+// SetBuffer changes Config.Buffer for sockets that are opened from now on.
+func (st *Stack) SetBuffer(octets int) { st.cfg.Buffer = octets }
+
+// SetCloseTold changes Config.CloseTold.
+func (st *Stack) SetCloseTold(on bool) { st.cfg.CloseTold = on }
 
 // SetHTTPLines changes Config.HTTPLines for sockets that are opened from now on.
 func (st *Stack) SetHTTPLines(on bool) { st.cfg.HTTPLines = on }
@@ -235,6 +269,9 @@ func (st *Stack) WatchWrite(fd int, f func()) error {
 	_, err := st.watch(fd, watchFunc(f), edges)
 	return err
 }
+
+// Unwatch ends the watch of a descriptor that stays open.
+func (st *Stack) Unwatch(fd int) { st.poll.remove(fd) }
 
 type watchFunc func()
 
@@ -285,7 +322,7 @@ func (st *Stack) FlushCorked() {
 	for i := 0; i < len(st.corked); i++ {
 		s := st.corked[i]
 		st.corked[i] = nil
-		s.isCorked = false
+		s.out.isCorked = false
 		st.guard(s, s.flushCork)
 	}
 	st.corked = st.corked[:0]
@@ -382,7 +419,7 @@ func (st *Stack) Fail(s *Socket, r any) {
 
 func (st *Stack) newSocket(fd int, f Family) *Socket {
 	st.lastID++
-	s := &Socket{st: st, id: st.lastID, desc: newDescriptor(fd, f), family: f, opts: defaultOptions()}
+	s := &Socket{st: st, id: st.lastID, desc: newDescriptor(fd, f), family: f, opts: defaultOptions(st.cfg.Buffer)}
 	s.framer = packet.Framer{Buffer: s.opts.buffer, Delimiter: '\n', IPv6Hosts: st.cfg.IPv6Hosts, Lines: st.cfg.HTTPLines}
 	st.sockets[s.id] = s
 	return s

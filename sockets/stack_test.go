@@ -111,8 +111,11 @@ func TestPauseFromWithinPacketStopsAtTheEndOfARead(t *testing.T) {
 	for got := 0; got < len(data); {
 		w.wait("a packet", func() bool { return len(w.sink.told(s)) > 0 })
 		w.do(func() {
-			require.Len(t, w.sink.told(s), 1, "one read for each Resume")
-			got += len(w.sink.told(s)[0]) - len("packet ")
+			before := got
+			for _, p := range w.sink.told(s) {
+				got += len(p) - len("packet ")
+			}
+			require.LessOrEqual(t, got-before, readSize, "one read for each Resume")
 			w.sink.forget(s)
 			w.st.Resume()
 		})

@@ -20,6 +20,12 @@ func (c *counters) count(n int) {
 	c.max = max(c.max, n)
 }
 
+// traffic is what has passed through a socket.
+type traffic struct {
+	received, sent        counters
+	portInput, userOutput uint64 // see Socket.Traffic
+}
+
 // Stat is one of the statistics of inet:getstat/2.
 type Stat uint8
 

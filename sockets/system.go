@@ -137,7 +137,7 @@ func (s *Socket) After(tm *Timer, d time.Duration, f func()) { s.after(tm, d, f)
 // CallsOnly has all sends of a socket be calls: as long as it is on, the window that is told by
 // Credit is 0. It is for what is attached and must not let a sender believe in success.
 func (s *Socket) CallsOnly(on bool) {
-	s.callsOnly = on
+	s.out.callsOnly = on
 	if on {
 		s.setWindow(0)
 	} else if s.out.empty() {

@@ -276,3 +276,114 @@ func TestMessageWithRightsEndsARead(t *testing.T) {
 	require.NoError(t, w.set(s, activeTrue))
 	require.Equal(t, "one two three", w.stream(s, 13))
 }
+
+// late is a System that accepts and connects a second late.
+type late struct {
+	System
+	s       *Socket
+	timer   Timer
+	due     bool
+	to      Addr
+	dialled bool
+}
+
+func (l *late) wait(r Readiness) {
+	if l.timer.index == 0 {
+		l.s.After(&l.timer, time.Second, func() { l.due = true; l.s.Wake(r) })
+	}
+}
+
+func (l *late) Accept() (int, error) {
+	if !l.due {
+		l.wait(Readable)
+		return -1, unix.EAGAIN
+	}
+	return l.System.Accept()
+}
+
+func (l *late) Connect(to Addr) error {
+	l.to = to
+	l.wait(Writable)
+	return unix.EINPROGRESS
+}
+
+func (l *late) Connected() error {
+	if !l.due {
+		return unix.EAGAIN
+	}
+	if !l.dialled {
+		l.dialled = true
+		if err := l.System.Connect(l.to); err != unix.EINPROGRESS {
+			return err
+		}
+		return unix.EAGAIN
+	}
+	return l.System.Connected()
+}
+
+func TestAttachedSystemDelaysOpening(t *testing.T) {
+	for _, f := range []Family{Inet, Local} {
+		t.Run(f.String(), func(t *testing.T) {
+			c := &manualClock{now: time.Now()}
+			w := newWorld(t, Config{Clock: c.Now})
+			l, at := w.listen(f)
+			lateListener := &late{s: l}
+			w.do(func() {
+				lateListener.System = l.System()
+				l.Attach(lateListener)
+			})
+			accepted, connected := w.startAccept(l, -1, false), w.answer()
+			var dials *late
+			w.do(func() {
+				start := with()
+				start.Attach = func(s *Socket) {
+					dials = &late{System: s.System(), s: s}
+					s.Attach(dials)
+				}
+				w.st.Connect(f, at, nil, start, -1, connected)
+			})
+			w.until("the connect waits", func() bool { return dials.timer.index > 0 })
+			w.do(connected.open)
+			c.pass(w, time.Second)
+			require.NotNil(t, connected.socket())
+			w.do(func() { lateListener.due = false })
+			w.do(func() { lateListener.wait(Readable) })
+			c.pass(w, time.Second)
+			require.NotNil(t, accepted.socket())
+		})
+	}
+}
+
+func TestFilesPassAnAttachedSystem(t *testing.T) {
+	overFamilies(t, func(t *testing.T, w *world, f Family) {
+		s, peer := w.withPeer(f, passive)
+		var calls []string
+		w.do(func() { s.Attach(tracer{s.System(), &calls}) })
+		content := pattern(2 * big)
+		file, fd := w.answer(), fileOf(t, content)
+		w.do(func() { s.SendFile(fd, 0, 0, file) })
+		require.True(t, content == read(t, peer, len(content)))
+		require.NoError(t, file.error())
+		w.do(func() {
+			require.NotEmpty(t, calls)
+			s.Attach(nil)
+			calls = nil
+		})
+		require.NoError(t, w.send(s, "past it"))
+		require.Equal(t, "past it", read(t, peer, 7))
+		w.do(func() { require.Empty(t, calls) })
+	})
+}
+
+func TestCallsOnlyClosesTheWindow(t *testing.T) {
+	w := newWorld(t, Config{})
+	s, _ := w.withPeer(Inet, passive)
+	before := w.sink.grants(s)
+	w.do(func() { s.CallsOnly(true) })
+	require.NoError(t, w.send(s, "x"))
+	grants := w.sink.grants(s)
+	require.Equal(t, grant{0, 0}, grants[len(grants)-1])
+	w.do(func() { s.CallsOnly(false) })
+	grants = w.sink.grants(s)
+	require.Equal(t, before[len(before)-1].window, grants[len(grants)-1].window)
+}

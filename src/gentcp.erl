@@ -40,13 +40,15 @@
 -export([sendfile/4]).
 
 %% The node.
--export([install/0, uninstall/0, i/0, which_sockets/0, port_info/0, port_info/1]).
+-export([start/0, install/0, install/1, uninstall/0, installed/0, i/0, which_sockets/0, port_info/0, port_info/1]).
 
--export_type([socket/0, port_info/0]).
+-export_type([socket/0, port_info/0, install_options/0]).
 
 -include_lib("kernel/include/file.hrl").
 
 -type socket() :: gentcp_port:socket().
+
+-type install_options() :: gentcp_switch:options().
 
 -type port_info() :: #{
     port => port(),
@@ -191,12 +193,16 @@ recv(?SOCKET(Port, Id, Slot) = S, Length, Timeout)
 recv(?SOCKET(_, _, _) = S, Length, Timeout) ->
     closed_or_raise(S, function_clause, [S, Length, Timeout]).
 
-%% Tells the port program that packets of a loan have been taken, if it is time.
+%% Tells the port program that packets of a loan have been taken, if it is time. It is only about room
+%% for more, so nobody waits for a full pipe with it: the next command that asks says it again.
 report(_Port, _Id, none) ->
     ok;
 report(Port, Id, {taken, Loan, Count}) ->
-    _ = gentcp_call:write(Port, gentcp_proto:cast({taken, Id, Loan, Count}), infinity),
-    ok.
+    try port_command(Port, gentcp_proto:cast({taken, Id, Loan, Count}), [nosuspend]) of
+        _WrittenOrNot -> ok
+    catch
+        error:badarg -> ok
+    end.
 
 %% @doc As `gen_tcp:unrecv/2': puts data back in front of the input.
 -spec unrecv(socket(), iodata()) -> ok | {error, atom()}.
@@ -492,20 +498,44 @@ sendfile(?SOCKET(_, _, _), _Fd, _Offset, _Length) ->
 %% The node
 %%
 
-%% @doc Has every later `gen_tcp' socket of this node use gentcp. Sockets that
-%% exist stay what they are.
+%% @doc For `erl -s gentcp': {@link install/0}, and a node that cannot be
+%% switched does not start.
 %%
-%% Processes that wait in a stock socket are not disturbed. The distribution
-%% of the node itself keeps its sockets.
+%% A command line is carried out from left to right, and that of a script may open
+%% sockets before it comes to what was appended. The variable `ERL_AFLAGS' puts `-s gentcp' in front.
+-spec start() -> ok.
+start() ->
+    case install() of
+        ok -> ok;
+        {error, Reason} -> erlang:error({gentcp_not_installed, Reason})
+    end.
+
+%% @equiv install(#{})
 -spec install() -> ok | {error, term()}.
 install() ->
-    gentcp_install:install().
+    install(#{}).
 
-%% @doc Has every later `gen_tcp' socket of this node use the stock driver
-%% again. Sockets that exist stay what they are.
+%% @doc Opens every socket of `gen_tcp' in this node on gentcp from now on.
+%% Sockets that are open stay what they are.
+%%
+%% It loads modules of its own under the names `inet_tcp', `inet6_tcp' and
+%% `local_tcp' of OTP, which forward to gentcp or to the stock code; they stay until the node
+%% ends. Nothing is written to disk. A line in the log, at `notice', says that it is
+%% done. What keeps it from being done is logged as an error and returned.
+-spec install(install_options()) -> ok | {error, term()}.
+install(Options) ->
+    gentcp_switch:on(Options).
+
+%% @doc Opens sockets on the stock driver again. Sockets that are open stay what
+%% they are.
 -spec uninstall() -> ok.
 uninstall() ->
-    gentcp_install:uninstall().
+    gentcp_switch:off().
+
+%% @doc Whether `gen_tcp' opens its sockets on gentcp.
+-spec installed() -> boolean().
+installed() ->
+    gentcp_switch:installed().
 
 %% @doc Prints the sockets as `inet:i/0' prints those of the stock driver.
 -spec i() -> ok.

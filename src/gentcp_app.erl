@@ -16,7 +16,22 @@
 -spec start(application:start_type(), term()) -> {ok, pid()} | {error, term()}.
 start(_Type, _Args) ->
     _ = persistent_term:erase(?STOPPED),
-    gentcp_sup:start_link().
+    case gentcp_sup:start_link() of
+        {ok, Supervisor} ->
+            case gentcp_switch:at_start() of
+                ok -> {ok, Supervisor};
+                Error -> stopped(Supervisor, Error)
+            end;
+        Error ->
+            Error
+    end.
+
+%% Whoever asked for gentcp must not go on with the stock driver unawares.
+stopped(Supervisor, Error) ->
+    true = unlink(Supervisor),
+    Ref = erlang:monitor(process, Supervisor),
+    true = exit(Supervisor, shutdown),
+    receive {'DOWN', Ref, process, _, _} -> Error end.
 
 -spec stop(term()) -> ok.
 stop(_State) ->

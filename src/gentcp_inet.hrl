@@ -1,21 +1,5 @@
-%% The records that inet:connect_options/2 and inet:listen_options/2 return,
-%% and the guards of inet_tcp. OTP keeps them in kernel/src/inet_int.hrl, which
-%% is no header for others; the tuples are the same in OTP 25 to 28.
-
--record(connect_opts, {
-    ifaddr :: term(),
-    port = 0 :: term(),
-    fd = -1 :: term(),
-    opts = [] :: [term()]
-}).
-
--record(listen_opts, {
-    ifaddr :: term(),
-    port = 0 :: term(),
-    backlog = 5 :: term(),
-    fd = -1 :: term(),
-    opts = [] :: [term()]
-}).
+%% The guards of inet_tcp, which OTP keeps in kernel/src/inet_int.hrl. That is no
+%% header for others.
 
 -define(is_port(P), (is_integer(P) andalso 0 =< (P) andalso (P) =< 65535)).
 

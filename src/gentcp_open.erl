@@ -8,7 +8,7 @@
 %% @private
 -module(gentcp_open).
 
--export([options/2, loopback/2, connect/5, listen/4, fdopen/3]).
+-export([options/2, loopback/2, connect/5, listen/4, fdopen/3, read/1]).
 
 -export_type([family/0, remote/0]).
 
@@ -24,7 +24,12 @@
 options([{inet_backend, _} | Opts], Address) ->
     options(Opts, Address);
 options(Opts, Address) ->
-    [{inet_backend, inet}, {tcp_module, module(Opts, Address)} | Opts].
+    [{inet_backend, inet}, {tcp_module, module(Opts, Address)} | without_module(Opts)].
+
+%% Of several modules the last one counts since OTP 29, before it the first.
+without_module([{tcp_module, _} | Opts]) -> without_module(Opts);
+without_module([Opt | Opts]) -> [Opt | without_module(Opts)];
+without_module(Tail) -> Tail.
 
 %% As inet:tcp_module/2: the first atom that names a family, else the last
 %% address, else what the node has for a default.
@@ -59,9 +64,11 @@ loopback(Family, #{addr := loopback} = Address) ->
 connect(Family, Module, Remote, Opts0, Timeout) ->
     {Opts, Faults} = faults(Opts0),
     case inet:connect_options(Opts, Module) of
-        {ok, #connect_opts{ifaddr = Address, port = Port, fd = Fd, opts = SockOpts}} ->
+        {ok, Record} ->
+            #{ifaddr := Address, port := Port, fd := Fd, opts := SockOpts} = Read = read(Record),
             Local = local(Family, Address, Port, is_map(Remote)),
-            Options = start_options(Fd) ++ gentcp_proto:options(SockOpts) ++ Faults,
+            Options = start_options(Fd) ++ protocol(Family, Read)
+                          ++ gentcp_proto:options(SockOpts) ++ Faults,
             open(gentcp_credit:requested(SockOpts, {active, infinity}),
                  {connect, Family, Remote, Local, Options, Timeout}, Timeout);
         {error, Reason} ->
@@ -95,11 +102,13 @@ local(Family, Address, Port, _) ->
 listen(Family, Module, Port0, Opts0) ->
     {Opts, Faults} = faults(Opts0),
     case inet:listen_options([{port, Port0} | Opts], Module) of
-        {ok, #listen_opts{ifaddr = Address, port = Port, backlog = Backlog, fd = Fd,
-                          opts = SockOpts}} ->
+        {ok, Record} ->
+            #{ifaddr := Address, port := Port, backlog := Backlog, fd := Fd,
+              opts := SockOpts} = Read = read(Record),
             Local = bound(Family, Address, Port, Fd),
             Options = [{backlog, backlog(Backlog)}
-                       | start_options(Fd) ++ gentcp_proto:options(SockOpts) ++ Faults],
+                       | start_options(Fd) ++ protocol(Family, Read)
+                          ++ gentcp_proto:options(SockOpts) ++ Faults],
             open(gentcp_credit:requested(SockOpts, {active, infinity}), {listen, Family, Local, Options}, infinity);
         {error, Reason} ->
             exit(Reason)
@@ -179,3 +188,22 @@ address(_Family, _Address, _Port) ->
 start_options(Fd) when is_integer(Fd), Fd >= 0 -> [{fd, Fd}];
 start_options([{netns, _}] = Options) -> Options;
 start_options(_) -> [].
+
+%% @doc What `inet:connect_options/2' and `inet:listen_options/2' have read. Their
+%% records are OTP's own (`kernel/src/inet_int.hrl'), and have grown within releases:
+%% the fields have been in this order ever since, a release that lacks the last ones
+%% has a shorter record, and what a newer one puts behind them is nothing of ours.
+-spec read(tuple()) -> #{atom() => term()}.
+read(Record) ->
+    [Name | Values] = tuple_to_list(Record),
+    maps:from_list(named(fields(Name), Values)).
+
+fields(connect_opts) -> [ifaddr, port, fd, opts, protocol];
+fields(listen_opts) -> [ifaddr, port, backlog, fd, opts, protocol].
+
+named([Field | Fields], [Value | Values]) -> [{Field, Value} | named(Fields, Values)];
+named(_, _) -> [].
+
+%% The protocol below the socket. Local sockets have but one.
+protocol(Family, #{protocol := mptcp}) when Family =/= local -> [{protocol, mptcp}];
+protocol(_Family, _) -> [].

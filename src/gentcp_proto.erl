@@ -94,6 +94,7 @@ hello(Window) ->
         ahead => ?AHEAD,
         lines => true,
         otp => list_to_integer(erlang:system_info(otp_release)),
+        erts => list_to_binary(erlang:system_info(version)),
         os_pid => list_to_integer(os:getpid())
     }}).
 

@@ -14,7 +14,10 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/gentcp/gentcp/driver"
+	"github.com/gentcp/gentcp/internal/heap"
 	"github.com/gentcp/gentcp/portproto"
 )
 
@@ -25,22 +28,29 @@ const (
 	exitUsage
 	exitHello
 	exitStream
+	exitNode
 )
 
-func main() { os.Exit(run(os.Args[1:], os.Stderr)) }
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
-func run(args []string, stderr io.Writer) int {
+func run(args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("gentcp_port", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() {
-		fmt.Fprintf(stderr, `gentcp_port %s: TCP sockets for an Erlang node, as a port program.
+	flags.SetOutput(io.Discard) // what is wrong is said below, in one line
+	flags.Usage = func() {}
+	help := func() {
+		fmt.Fprintf(stdout, `gentcp_port %s: TCP sockets for an Erlang node, as a port program.
 
 It is started by the Erlang application gentcp, or by anybody with
   open_port({spawn_executable, "gentcp_port"}, [{packet, 4}, binary])
 and speaks the protocol of PROTOCOL.md on stdin and stdout.
 
 `, portproto.Program)
+		flags.SetOutput(stdout)
 		flags.PrintDefaults()
+	}
+	wrong := func(format string, args ...any) int {
+		fmt.Fprintf(stderr, "gentcp_port: "+format+"; see gentcp_port --help\n", args...)
+		return exitUsage
 	}
 	version := flags.Bool("version", false, "print the version and exit")
 	level := slog.LevelWarn
@@ -51,44 +61,47 @@ and speaks the protocol of PROTOCOL.md on stdin and stdout.
 	busyWait := flags.Duration("busy-wait", 50*time.Microsecond, "look for events this `time` before sleeping, while they come that fast; 0 is not at all")
 	var without driver.Without
 	flags.Var(&without, "without", "leave out what makes it fast, to see what it brings: `names` with commas between, of "+driver.Techniques())
-	profiles := flags.String("pprof", "", "serve profiles over HTTP on this `address`, such as localhost:6060 (default: do not)")
+	profile := profileFlag(flags)
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
+		help()
 		return exitOK
 	case err != nil:
-		return exitUsage
-	}
-	if *version {
-		fmt.Printf("gentcp_port %s, protocol %d\n", portproto.Program, portproto.Version)
+		return wrong("%v", err)
+	case *version:
+		fmt.Fprintf(stdout, "gentcp_port %s, protocol %d\n", portproto.Program, portproto.Version)
 		return exitOK
-	}
-	if flags.NArg() > 0 || *maxFrame <= 0 || *maxQueue <= 0 || *maxSockets < 0 || *busyWait < 0 {
-		fmt.Fprintln(stderr, "gentcp_port: the limits must be positive, and there are no arguments")
-		flags.Usage()
-		return exitUsage
+	case flags.NArg() > 0:
+		return wrong("there are no arguments, only flags: %q", flags.Arg(0))
+	case *maxFrame <= 0:
+		return wrong("-max-frame %d: must be more than 0", *maxFrame)
+	case *maxQueue <= 0:
+		return wrong("-max-queue %d: must be more than 0", *maxQueue)
+	case *maxSockets < 0:
+		return wrong("-max-sockets %d: must not be negative", *maxSockets)
+	case *busyWait < 0:
+		return wrong("-busy-wait %v: must not be negative", *busyWait)
+	case isTerminal(int(os.Stdin.Fd())):
+		return wrong("stdin is a terminal, and not the pipe of a node: Erlang starts this program, with open_port")
 	}
 
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
 	// A signal that is meant for the node's process group must not take the sockets
 	// away from a node that survives it: the end of stdin is what ends this program.
 	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
-	dieWithParent()
-	// The heap is small: collecting it at every few megabytes would cost more than it frees.
-	debug.SetGCPercent(400)
+	heap.Govern(0)
 
 	if *maxSockets == 0 {
 		*maxSockets = openFileLimit()
 	}
-	if *profiles != "" {
-		if err := serveProfiles(*profiles, log); err != nil {
-			log.Error("not started", "reason", err)
-			return exitFailure
-		}
+	if err := profile(log); err != nil {
+		// Another shard may have the address. The sockets matter more.
+		log.Error("profiles are not served", "reason", err)
 	}
 	err := recovered(func() error {
 		return driver.Run(driver.Config{
 			MaxFrame: *maxFrame, MaxSockets: *maxSockets, MaxQueue: *maxQueue, BusyWait: *busyWait, Log: log,
-			Without: without,
+			Node: driver.ParentNode(), Without: without,
 		}, int(os.Stdin.Fd()), int(os.Stdout.Fd()))
 	})
 	if err != nil {
@@ -101,8 +114,16 @@ and speaks the protocol of PROTOCOL.md on stdin and stdout.
 		return exitHello
 	case errors.Is(err, driver.ErrStream):
 		return exitStream
+	case errors.Is(err, driver.ErrNode):
+		return exitNode
 	}
 	return exitFailure
+}
+
+// isTerminal tells whether a descriptor is a terminal.
+func isTerminal(fd int) bool {
+	_, err := unix.IoctlGetWinsize(fd, unix.TIOCGWINSZ)
+	return err == nil
 }
 
 // recovered makes an error of a panic: the exit code of one that is left to the runtime is

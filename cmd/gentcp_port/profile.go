@@ -1,6 +1,9 @@
+//go:build !noprofile
+
 package main
 
 import (
+	"flag"
 	"fmt"
 	"log/slog"
 	"net"
@@ -8,6 +11,17 @@ import (
 	"net/http/pprof"
 	"time"
 )
+
+// profileFlag defines -pprof. What it returns begins to serve if the flag has been given.
+func profileFlag(flags *flag.FlagSet) func(*slog.Logger) error {
+	addr := flags.String("pprof", "", "serve profiles over HTTP on this `address`, such as localhost:6060 (default: do not)")
+	return func(log *slog.Logger) error {
+		if *addr == "" {
+			return nil
+		}
+		return serveProfiles(*addr, log)
+	}
+}
 
 // serveProfiles serves net/http/pprof on an address until the program ends.
 func serveProfiles(addr string, log *slog.Logger) error {
