@@ -277,24 +277,4 @@ command_all(Command) ->
     [command(Program, Command) || Program <- programs()].
 
 command({Router, Port}, Command) ->
-    Ref = erlang:monitor(process, Router, [{alias, reply_demonitor}]),
-    send(Port, gentcp_proto:call(Ref, Command)),
-    receive
-        {Ref, Result} -> Result;
-        {'DOWN', Ref, process, _, _} -> {error, closed}
-    after ?PATIENCE ->
-        _ = erlang:demonitor(Ref, [flush]),
-        receive
-            {Ref, Result} -> Result
-        after 0 ->
-            {error, timeout}
-        end
-    end.
-
-%% That a program has ended is told by the monitor of its router.
-send(Port, Frame) ->
-    try port_command(Port, Frame) of
-        true -> ok
-    catch
-        error:badarg -> ok
-    end.
+    gentcp_call:call(Port, Router, Command, ?PATIENCE).
