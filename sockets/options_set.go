@@ -104,7 +104,7 @@ func (s *Socket) setOption(o *Option) error {
 	case optReadAhead:
 		s.opts.noReadAhead = o.Int == 0
 	case optNetns:
-		s.opts.netns = string(o.Bytes)
+		s.opts.netns, s.opts.netnsSet = string(o.Bytes), true
 	case optReadPackets, optNonBlockSend, optExclusiveAddrUse, optAddMembership, optDropMembership,
 		optBacklog, optFd, optProtocol:
 		// Accepted without effect on a socket that exists.
