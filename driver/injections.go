@@ -57,20 +57,20 @@ func (d *Session) injectOr(k *call, name fault.CallName, ms int64, run func(ms i
 	case o.Delay == 0:
 		then()
 	default:
-		d.hold(k, name, then).after(o.Delay)
+		d.keepWaiting(k, name, then).after(o.Delay)
 	}
 }
 
 // holdUntil has a call wait until its time has run out.
 func (d *Session) holdUntil(k *call, name fault.CallName, ms int64) {
-	j := d.hold(k, name, func() { k.fail(sockets.ErrTimeout) })
+	j := d.keepWaiting(k, name, func() { k.fail(sockets.ErrTimeout) })
 	if ms >= 0 {
 		j.after(time.Duration(min(ms, maxMilliseconds)) * time.Millisecond)
 	}
 }
 
-// hold has a call of a socket wait for run.
-func (d *Session) hold(k *call, name fault.CallName, run func()) *injection {
+// keepWaiting has a call of a socket wait for run.
+func (d *Session) keepWaiting(k *call, name fault.CallName, run func()) *injection {
 	j := &injection{d: d, s: k.socket, k: k, name: name, run: run}
 	k.injected = j
 	u := d.userOf(j.s)

@@ -332,7 +332,7 @@ port_program_is_stuck(_Config) ->
 
 %% Those who write to it wait, and with them the router, until it is found out.
 port_program_is_stuck_and_its_pipe_full(_Config) ->
-    ok = application:set_env(gentcp, heartbeat, 1500),
+    ok = application:set_env(gentcp, heartbeat, 5000),
     {C, _S} = do_pair([{high_watermark, 100_000_000}], []),
     #{os_pid := OsPid} = gentcp:port_info(),
     do_signal("STOP", OsPid),

@@ -31,7 +31,7 @@ killed_at_a_full_pipe(_Config) ->
     program("STOP"),
     Fillers = fill_pipe(C),
     Senders = [spawn(fun() -> gen_tcp:send(C, <<0:8000>>) end) || _ <- lists:seq(1, 3000)],
-    [eventually(fun() -> process_info(Pid, status) =:= {status, suspended} end) || Pid <- Senders],
+    eventually(fun() -> lists:all(fun is_suspended/1, Senders) end),
     ?assert(available(C) < 1000),
     kill(Senders),
     kill(Fillers),
@@ -40,6 +40,9 @@ killed_at_a_full_pipe(_Config) ->
     ok = gen_tcp:send(C, <<0:8000>>),
     ?assert(available(C) > Whole div 2),
     whole_again(C, S, Whole).
+
+is_suspended(Pid) ->
+    process_info(Pid, status) =:= {status, suspended}.
 
 %% A send that has to be answered, because no credit is left, finds what is missing.
 whole_again(C, S, Whole) ->

@@ -78,7 +78,8 @@ find(Name, Dir) ->
 %% The logs of a case.
 -spec logs(result(), atom()) -> string().
 logs(#{dir := Dir}, Case) ->
-    Name = "*." ++ string:lowercase(atom_to_list(Case)) ++ ".html",
+    %% In parallel groups a number comes behind the name.
+    Name = "*." ++ string:lowercase(atom_to_list(Case)) ++ "{,.*}.html",
     lists:append([begin {ok, Text} = file:read_file(filename:join(Dir, File)),
                         unicode:characters_to_list(Text) end
                   || File <- filelib:wildcard("logs/**/" ++ Name, Dir)]).

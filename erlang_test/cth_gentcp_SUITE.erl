@@ -181,7 +181,7 @@ echo_suite_of_otp(Config) ->
                     ct_runs:command(filename:join([code:root_dir(), "bin", "ct_run"]),
                                     ["-noshell", "-no_auto_compile", "-pa", ct_runs:gentcp(), Dir,
                                      "-dir", Dir, "-suite", "gen_tcp_echo_SUITE",
-                                     "-group", "inet_backend_default", "-logdir", Dir,
+                                     "-logdir", Dir,
                                      "-ct_hooks", "cth_gentcp", Options], []),
                 ct:log("~ts", [Output]),
                 says(Output, "gen_tcp_echo_SUITE runs over gentcp"),

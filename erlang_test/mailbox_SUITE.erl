@@ -4,7 +4,7 @@
 -include_lib("stdlib/include/assert.hrl").
 
 -export([all/0, groups/0, init_per_group/2, end_per_group/2]).
--export([calls_cost_the_same/1, answered_sends_cost_the_same/1, close_takes_its_message/1,
+-export([calls_cost_the_same/1, close_takes_its_message/1,
          every_wait_has_a_marker/1, survive_two_reloads/1]).
 
 -import(tcp_pairs, [listen/0, pair/0, pair/2, connect_to_peer/2, at_rest/1]).
@@ -20,7 +20,7 @@ all() ->
     driver_groups:all() ++ [every_wait_has_a_marker, survive_two_reloads].
 
 groups() ->
-    driver_groups:groups([calls_cost_the_same, answered_sends_cost_the_same, close_takes_its_message]).
+    driver_groups:groups([calls_cost_the_same, close_takes_its_message]).
 
 init_per_group(Group, Config) ->
     driver_groups:init(Group, Config).
@@ -64,35 +64,11 @@ cost_the_same(Calls) ->
 least(Call) ->
     max(20, lists:min([element(1, timer:tc(Call)) || _ <- lists:seq(1, ?CALLS)])).
 
-%% Sends that have to be answered, and one in parts.
-answered_sends_cost_the_same(Config) ->
-    {C, S} = pair([{active, false}], []),
-    Reader = spawn_link(fun() -> receive go -> read(S) end end),
-    ok = gen_tcp:controlling_process(S, Reader),
-    Reader ! go,
-    Calls = #{
-        large => fun() -> ok = gen_tcp:send(C, binary:copy(<<0>>, 1_000_000)) end,
-        sendfile => fun() -> {ok, _} = file:sendfile(code:which(?MODULE), C) end
-    },
-    %% So does sendfile.
-    cost_the_same(case driver_groups:on_stock(Config) of
-                      true -> maps:remove(sendfile, Calls);
-                      false -> Calls
-                  end),
-    ok = gen_tcp:close(C).
-
-read(S) ->
-    case gen_tcp:recv(S, 0) of
-        {ok, _} -> read(S);
-        {error, closed} -> ok
-    end.
-
 %% What close has to take out of the mailbox it finds, however much is before it.
 close_takes_its_message(_Config) ->
     {C, S} = pair([], [{active, true}]),
     [self() ! {message, N} || N <- lists:seq(1, 1000)],
     ok = gen_tcp:close(S),
-    at_rest(spawn(fun() -> receive never -> ok end end)),
     tcp_pairs:eventually(fun() -> lists:member({tcp_closed, C}, messages()) end),
     ok = gen_tcp:close(C),
     false = lists:member({tcp_closed, C}, messages()),

@@ -14,7 +14,9 @@
     router_is_killed/1,
     router_crashes/1,
     router_is_killed_while_the_program_is_stopped/1,
-    router_is_killed_with_many_sockets/1
+    router_is_killed_with_many_sockets/1,
+    heir_is_killed_before_the_router/1,
+    heir_is_killed_with_the_router/1
 ]).
 
 %% Owners that have re-armed.
@@ -50,6 +52,8 @@ all() ->
         router_crashes,
         router_is_killed_while_the_program_is_stopped,
         router_is_killed_with_many_sockets,
+        heir_is_killed_before_the_router,
+        heir_is_killed_with_the_router,
         once_is_armed_again_before_the_message_is_there,
         count_is_armed_again_before_the_end_is_there,
         armed_socket_with_its_message_before_the_reply_is_passive,
@@ -139,6 +143,34 @@ router_is_killed_with_many_sockets(_Config) ->
     exit(Router, kill),
     [receive M -> ok end || {S, _} <- Open, M <- [{tcp_error, S, econnaborted}, {tcp_closed, S}]],
     ?assertEqual([], [M || M <- flush(), element(1, M) =/= logged]).
+
+%% A router that lives gets another one.
+heir_is_killed_before_the_router(_Config) ->
+    {Active, _} = do_pair([{active, true}]),
+    #{os_pid := OsPid} = gentcp:port_info(),
+    Lost = do_heir(),
+    exit(Lost, kill),
+    eventually(fun() -> not lists:member(do_heir(), [Lost, none]) end),
+    [Router] = gentcp_sup:routers(),
+    exit(Router, kill),
+    [receive M -> ok end || M <- [{tcp_error, Active, econnaborted}, {tcp_closed, Active}]],
+    eventually(fun() -> not do_lives(OsPid) end),
+    {_, _} = do_pair([]).
+
+%% Then nobody is left to tell the owners, but there are new sockets, and no second program.
+heir_is_killed_with_the_router(_Config) ->
+    {_, _} = do_pair([]),
+    #{os_pid := OsPid} = gentcp:port_info(),
+    ok = do_signal("STOP", OsPid),
+    [Router] = gentcp_sup:routers(),
+    ok = sys:suspend(Router),
+    Lost = do_heir(),
+    Monitor = erlang:monitor(process, Lost),
+    exit(Lost, kill),
+    receive {'DOWN', Monitor, process, Lost, _} -> ok end,
+    exit(Router, kill),
+    eventually(fun() -> not do_lives(OsPid) end),
+    {_, _} = do_pair([]).
 
 %%
 %% Owners that have re-armed
@@ -295,6 +327,13 @@ do_pair(ConnectOpts) ->
     {ok, S} = gentcp:accept(L, 5000),
     ok = gentcp:close(L),
     {C, S}.
+
+do_heir() ->
+    {monitors, Monitors} = process_info(whereis(gentcp_shard_1), monitors),
+    case [Pid || {process, Pid} <- Monitors] of
+        [Heir] -> Heir;
+        [] -> none
+    end.
 
 do_relay(To) ->
     receive M -> To ! {self(), M}, do_relay(To) end.

@@ -285,13 +285,14 @@ do_hold_listener() ->
     receive {From, port} -> From ! {port, Port} end,
     receive never -> ok end.
 
-%% Calls of processes that wait, until the pipe takes no more.
+%% Calls of processes that wait, until the pipe takes no more and the rest is in the port.
 do_fill_pipe() ->
-    [S | _] = gentcp:which_sockets(),
+    [{'$inet', gentcp, {Port, _, _}} = S | _] = gentcp:which_sockets(),
     Options = [{raw, 1, 9, binary:copy(<<"x">>, 50_000)}],
-    Pids = [spawn(fun() -> gentcp:getopts(S, Options) end) || _ <- lists:seq(1, 60)],
+    _ = [spawn(fun() -> gentcp:getopts(S, Options) end) || _ <- lists:seq(1, 60)],
     do_await(fun() ->
-        lists:any(fun(Pid) -> process_info(Pid, status) =:= {status, suspended} end, Pids)
+        {queue_size, Octets} = erlang:port_info(Port, queue_size),
+        Octets > 100_000
     end, 10_000).
 
 do_heartbeat() ->

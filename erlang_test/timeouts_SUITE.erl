@@ -7,13 +7,14 @@
 
 -export([suite/0, all/0, init_per_suite/1, end_per_suite/1, init_per_testcase/2, end_per_testcase/2]).
 -export([recv_times_out/1, recv_of_nothing_times_out/1, recv_loses_nothing/1,
-         recv_loses_nothing_of_a_busy_pipe/1, accept_times_out/1, accept_loses_nothing/1,
+         recv_loses_nothing_of_a_busy_pipe/1,
+         recv_of_a_loan_needs_no_pipe/1, recv_again_after_a_busy_pipe/1, accept_times_out/1, accept_loses_nothing/1,
          connect_times_out/1, called_send_times_out/1, uncalled_send_times_out/1,
          large_send_times_out/1, send_timeout_by_setopts/1, send_timeout_is_inherited/1,
          waiting_sends_have_their_turn/1, close_returns/1, close_of_a_busy_pipe_returns/1,
          closed_all_the_same/1, router_lives_on/1, nothing_is_left/1]).
 
--import(tcp_pairs, [listen/0, pair/0, pair/2, eventually/1, flush/0, is_gone/1]).
+-import(tcp_pairs, [listen/0, pair/0, pair/2, eventually/1, at_rest/1, flush/0, is_gone/1]).
 
 -define(LOOPBACK, {127, 0, 0, 1}).
 
@@ -26,7 +27,8 @@ suite() ->
 
 all() ->
     [recv_times_out, recv_of_nothing_times_out, recv_loses_nothing,
-     recv_loses_nothing_of_a_busy_pipe, accept_times_out, accept_loses_nothing,
+     recv_loses_nothing_of_a_busy_pipe, recv_of_a_loan_needs_no_pipe,
+     recv_again_after_a_busy_pipe, accept_times_out, accept_loses_nothing,
      connect_times_out, called_send_times_out, uncalled_send_times_out,
      large_send_times_out, send_timeout_by_setopts, send_timeout_is_inherited,
      waiting_sends_have_their_turn, close_returns, close_of_a_busy_pipe_returns,
@@ -84,6 +86,43 @@ recv_loses_nothing_of_a_busy_pipe(_Config) ->
         [gen_tcp:recv(S, 0, 2000) || _ <- [1, 2, 3, 4]],
     [] = flush(),
     kill(Fillers).
+
+%% What has been sent ahead can be taken, and armed for, all the same.
+recv_of_a_loan_needs_no_pipe(_Config) ->
+    {C, S} = pair([{packet, 2}], [{packet, 2}]),
+    [ok = gen_tcp:send(C, <<N>>) || N <- [1, 2, 3, 4]],
+    tcp_pairs:arrived(S, 12),
+    {ok, <<1>>} = gen_tcp:recv(S, 0, 1000),
+    {'$inet', gentcp, {Port, _, Slot}} = S,
+    {_, _, Loans} = gentcp_port:lookup(Port),
+    eventually(fun() -> gentcp_ahead:is_open(Loans, Slot) end),
+    stop(),
+    fill_pipe(),
+    {ok, <<2>>} = soon(fun() -> gen_tcp:recv(S, 0, 1000) end),
+    ok = soon(fun() -> inet:setopts(S, [{active, once}]) end),
+    receive {tcp, S, <<3>>} -> ok after 0 -> ct:fail(no_message) end,
+    {ok, <<4>>} = soon(fun() -> gen_tcp:recv(S, 0, 1000) end),
+    {error, timeout} = soon(fun() -> gen_tcp:recv(S, 0, 100) end),
+    continue(),
+    ok = gen_tcp:send(C, <<5>>),
+    {ok, <<5>>} = gen_tcp:recv(S, 0, 1000).
+
+%% A recv that was withdrawn is in the way of none that the same process calls later.
+recv_again_after_a_busy_pipe(_Config) ->
+    {C, S} = pair([{packet, 2}], [{packet, 2}]),
+    stop(),
+    {error, timeout} = soon(fun() -> gen_tcp:recv(S, 0, 20) end),
+    Fillers = fill_pipe(),
+    {error, timeout} = soon(fun() -> gen_tcp:recv(S, 0, 20) end),
+    [unlink(Pid) || Pid <- Fillers],
+    Self = self(),
+    _ = spawn_link(fun() ->
+        at_rest(Self),
+        kill(Fillers),
+        continue(),
+        ok = gen_tcp:send(C, <<1>>)
+    end),
+    {ok, <<1>>} = gen_tcp:recv(S, 0, 10_000).
 
 %%
 %% accept and connect

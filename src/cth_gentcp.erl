@@ -431,10 +431,10 @@ explored(_Case, {ok, Report}) ->
     ct:log("explored: ~ts", [gentcp_explore:format(Report)]),
     ok;
 explored(Case, {failed, Plan, Report}) ->
-    ct:pal("~s fails under ~0tp~n~ts", [Case, Plan, gentcp_explore:format(Report)]),
+    say("~s fails under ~0tp~n~ts", [Case, Plan, gentcp_explore:format(Report)]),
     {failed, Plan};
 explored(Case, {error, Reason}) ->
-    ct:pal("~s cannot be explored: ~0tp", [Case, Reason]),
+    say("~s cannot be explored: ~0tp", [Case, Reason]),
     {failed, {error, Reason}}.
 
 %%

@@ -193,12 +193,16 @@ recv(?SOCKET(Port, Id, Slot) = S, Length, Timeout)
 recv(?SOCKET(_, _, _) = S, Length, Timeout) ->
     closed_or_raise(S, function_clause, [S, Length, Timeout]).
 
-%% Tells the port program that packets of a loan have been taken, if it is time.
+%% Tells the port program that packets of a loan have been taken, if it is time. It is only about room
+%% for more, so nobody waits for a full pipe with it: the next command that asks says it again.
 report(_Port, _Id, none) ->
     ok;
 report(Port, Id, {taken, Loan, Count}) ->
-    _ = gentcp_call:write(Port, gentcp_proto:cast({taken, Id, Loan, Count}), infinity),
-    ok.
+    try port_command(Port, gentcp_proto:cast({taken, Id, Loan, Count}), [nosuspend]) of
+        _WrittenOrNot -> ok
+    catch
+        error:badarg -> ok
+    end.
 
 %% @doc As `gen_tcp:unrecv/2': puts data back in front of the input.
 -spec unrecv(socket(), iodata()) -> ok | {error, atom()}.

@@ -141,16 +141,19 @@ write(Port, Frame, infinity) ->
         error:badarg -> {error, closed}
     end;
 write(Port, Frame, Limit) ->
-    {Writer, Ref} = spawn_monitor(fun() -> exit(write(Port, Frame, infinity)) end),
+    {Writer, Ref} = spawn_monitor(fun() -> write(Port, Frame, infinity) =:= ok orelse exit(closed) end),
     receive
-        {'DOWN', Ref, process, _, Result} -> Result
+        {'DOWN', Ref, process, _, Reason} -> written(Reason)
     after min(Limit, ?MAX_LIMIT) ->
         exit(Writer, kill),
         receive
-            {'DOWN', Ref, process, _, killed} -> {error, timeout};
-            {'DOWN', Ref, process, _, Result} -> Result
+            {'DOWN', Ref, process, _, Reason} -> written(Reason)
         end
     end.
+
+written(normal) -> ok;
+written(killed) -> {error, timeout};
+written(_) -> {error, closed}.
 
 %% Writes a frame. If the pipe is full and there is a limit, another process does.
 start(Port, Frame, Limit) ->

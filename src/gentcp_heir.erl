@@ -10,7 +10,7 @@
 -module(gentcp_heir).
 
 %% For the router.
--export([start/3, table/2, keep/2, forget/2]).
+-export([start/3, table/2, leave_to/3, keep/2, forget/2]).
 
 %% For everybody.
 -export([owner/2]).
@@ -28,6 +28,12 @@ start(Keys, Port, Program) ->
 table(Heir, Credit) ->
     ets:new(?MODULE, [set, protected, {keypos, #socket.id}, {read_concurrency, true},
                        {heir, Heir, Credit}]).
+
+%% @doc Leaves a table to another heir, as when the first one was killed.
+-spec leave_to(ets:table(), pid(), gentcp_credit:array()) -> ok.
+leave_to(Table, Heir, Credit) ->
+    true = ets:setopts(Table, {heir, Heir, Credit}),
+    ok.
 
 %% @doc Notes what the heir has to know of a socket.
 -spec keep(ets:table(), #socket{}) -> ok.

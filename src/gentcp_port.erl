@@ -71,8 +71,9 @@
     credit :: gentcp_credit:array(),
     loans :: gentcp_ahead:loans(),
     registry :: gentcp_registry:registry(),
-    %% What the heir has to know of the sockets.
+    %% What the heir has to know of the sockets, and the heir.
     legacy :: ets:table(),
+    heir :: {pid(), reference()},
     %% The window of a socket comes right before the reply that opens it.
     early = none :: none | {gentcp_proto:id(), non_neg_integer()},
     %% Calls of recv that their callers have withdrawn, until the port program knows.
@@ -108,8 +109,7 @@ init(Shard, Name) ->
 start_program(Shard, Name) ->
     case gentcp_program:open() of
         {ok, Port, Program} ->
-            Heir = gentcp_heir:start([key(Port), owners(Port)], Port, Program),
-            gentcp_shard:opened(Shard, {Heir, Port, Program}),
+            Heir = new_heir(Shard, Port, Program),
             case gentcp_program:hello(Port, Shard, ?HELLO_TIMEOUT) of
                 {ok, Hello} ->
                     _ = erlang:monitor(port, Port),
@@ -154,8 +154,14 @@ new(Parent, Name, Port, Program, Heir, Hello) ->
         credit = Credit,
         loans = gentcp_ahead:new(Slots),
         registry = gentcp_registry:new(Slots),
-        legacy = gentcp_heir:table(Heir, Credit)
+        legacy = gentcp_heir:table(Heir, Credit),
+        heir = {Heir, erlang:monitor(process, Heir)}
     }.
+
+new_heir(Shard, Port, Program) ->
+    Heir = gentcp_heir:start([key(Port), owners(Port)], Port, Program),
+    gentcp_shard:opened(Shard, {Heir, Port, Program}),
+    Heir.
 
 key(Port) ->
     {?MODULE, Port}.
@@ -233,6 +239,10 @@ handle({'EXIT', Port, Reason}, #state{port = Port} = State) ->
     port_exit(Reason, State);
 handle({'DOWN', _Monitor, port, Port, Reason}, #state{port = Port} = State) ->
     port_exit(Reason, State);
+handle({'DOWN', Monitor, process, Lost, _Reason}, #state{heir = {Lost, Monitor}} = State) ->
+    Heir = new_heir(State#state.parent, State#state.port, State#state.program),
+    gentcp_heir:leave_to(State#state.legacy, Heir, State#state.credit),
+    State#state{heir = {Heir, erlang:monitor(process, Heir)}};
 handle({'EXIT', Parent, _Reason}, #state{parent = Parent} = State) ->
     goodbye(State);
 handle(_Unknown, State) ->

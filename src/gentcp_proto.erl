@@ -155,7 +155,7 @@ tag(Caller) ->
 
 %% Eight octets that nobody can make who does not know the secret.
 signature(Packed) ->
-    <<Signature:8/binary, _/binary>> = erlang:md5([secret() | Packed]),
+    <<Signature:8/binary, _/binary>> = erlang:md5([secret(), Packed]),
     Signature.
 
 %% @doc What tags are signed with. It is made when it is asked for the first time, and never

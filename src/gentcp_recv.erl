@@ -16,11 +16,12 @@ recv({'$inet', gentcp, {_, Id, _}} = S, Shared, Length, Timeout) ->
             Result
     end.
 
-%% Another recv is waiting; but a process that was killed in it waits no more.
+%% Another recv is waiting; but a process that was killed in it waits no more, nor does this one in
+%% an earlier recv whose time is over.
 withdraw_dead({'$inet', gentcp, {Port, _, _}} = S, Shared, Tag, Length, Timeout) ->
     case is_binary(Tag) andalso gentcp_proto:caller(Tag) of
-        {_Alias, Receiver, _Id} when Receiver =/= self() ->
-            case is_process_alive(Receiver) of
+        {_Alias, Receiver, _Id} when is_pid(Receiver) ->
+            case Receiver =/= self() andalso is_process_alive(Receiver) of
                 true ->
                     {error, ealready};
                 false ->

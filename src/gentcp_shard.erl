@@ -112,9 +112,8 @@ start(#data{name = Name} = Data) ->
 -spec starting(gen_statem:event_type(), term(), #data{}) -> gen_statem:event_handler_result(atom()).
 starting({call, From}, router, #data{waiting = Waiting} = Data) ->
     {keep_state, Data#data{waiting = [From | Waiting]}};
-starting(info, {opened, Router, {Heir, Port, Program}}, #data{router = Router} = Data) ->
-    {keep_state, Data#data{heir = {Heir, erlang:monitor(process, Heir)},
-                           port = Port, program = Program}};
+starting(info, {opened, Router, Opened}, #data{router = Router} = Data) ->
+    {keep_state, opened_by(Opened, Data)};
 starting(info, {started, Router, ok}, #data{router = Router} = Data) ->
     {next_state, up, watch(Data#data{waiting = []}), answers(Data, {ok, Router})};
 starting(info, {started, Router, {error, _} = Error}, #data{router = Router} = Data) ->
@@ -125,8 +124,14 @@ starting(info, {'EXIT', Router, Reason}, #data{router = Router} = Data) ->
         {shutdown, _} -> ended(Data, []);
         _Killed -> ended(Data#data{waiting = []}, answers(Data, {error, closed}))
     end;
+starting(info, {'DOWN', Monitor, process, Heir, _}, #data{heir = {Heir, Monitor}} = Data) ->
+    {keep_state, Data#data{heir = none}};
 starting(info, _Late, _Data) ->
     keep_state_and_data.
+
+opened_by({Heir, Port, Program}, #data{heir = Before} = Data) ->
+    _ = Before =/= none andalso erlang:demonitor(element(2, Before), [flush]),
+    Data#data{heir = {Heir, erlang:monitor(process, Heir)}, port = Port, program = Program}.
 
 answers(#data{waiting = Waiting}, Answer) ->
     [{reply, From, Answer} || From <- lists:reverse(Waiting)].
@@ -143,6 +148,11 @@ up(info, {'EXIT', Router, Reason}, #data{router = Router, since = Since} = Data)
     end,
     Lived = erlang:monotonic_time(millisecond) - Since,
     ended(Data#data{again = Lived >= ?PROBATION}, []);
+up(info, {opened, Router, Opened}, #data{router = Router} = Data) ->
+    %% The heir was lost, and there is another.
+    {keep_state, opened_by(Opened, Data)};
+up(info, {'DOWN', Monitor, process, Heir, _}, #data{heir = {Heir, Monitor}} = Data) ->
+    {keep_state, Data#data{heir = none}};
 up(info, {'EXIT', Heartbeat, Reason}, #data{heartbeat = Heartbeat} = Data) ->
     case Reason of
         normal -> {keep_state, Data#data{heartbeat = none}};
@@ -155,11 +165,18 @@ watch(#data{port = Port, program = Program} = Data) ->
     Beat = application:get_env(gentcp, heartbeat, infinity),
     Data#data{heartbeat = gentcp_heartbeat:start_link(Port, Program, Beat)}.
 
-ended(#data{heartbeat = Heartbeat, heir = Heir} = Data, Actions) ->
+ended(#data{heartbeat = Heartbeat, heir = Heir, program = Program} = Data, Actions) ->
     _ = is_pid(Heartbeat) andalso exit(Heartbeat, kill),
+    Data1 = Data#data{router = none, heartbeat = none},
     case Heir of
-        none -> gone(Data, Actions);
-        _ -> {next_state, ending, Data#data{router = none, heartbeat = none}, Actions}
+        none when Program =:= none ->
+            gone(Data1, Actions);
+        none ->
+            %% The heir was lost with the router.
+            Seer = spawn_monitor(fun() -> gentcp_program:see_off(Program, 0) end),
+            {next_state, ending, Data1#data{heir = Seer}, Actions};
+        _ ->
+            {next_state, ending, Data1, Actions}
     end.
 
 -spec ending(gen_statem:event_type(), term(), #data{}) -> gen_statem:event_handler_result(atom()).

@@ -89,15 +89,12 @@ func (l *Line) Call(now Instant, name CallName, octets int64) Outcome {
 			continue
 		}
 		o := occasion{now: now, since: c.origin.since, octets: octets, calls: -1, random: c.random, until: never, next: never}
-		if !all(f.When, c.origin.tallies[c.index], &o) {
-			continue
+		if !all(f.When, c.origin.tallies[c.index], &o) || out.Err != nil || out.Never {
+			continue // the conditions count this call also if it has come to something already
 		}
 		l.set.Log.add(Entry{At: now, Socket: l.socket, Call: name, Offset: octets, Fault: *f, Rule: c.origin.rule})
 		out.Delay = later(out.Delay, call.Delay)
-		if call.Never || call.Err != nil {
-			out.Err, out.Never = call.Err, call.Never
-			return out
-		}
+		out.Err, out.Never = call.Err, call.Never
 	}
 	return out
 }

@@ -78,6 +78,11 @@ func TestFaultsOnOneCallCombineInOrder(t *testing.T) {
 	assert.Equal(t, fault.Outcome{Delay: time.Second, Never: true}, w.line.Call(0, fault.Send, 0))
 }
 
+func TestEachFaultCountsAllCalls(t *testing.T) {
+	w := newWire(t, failing(fault.Send, fault.Nth(2)), failing(fault.Send, fault.Nth(3)))
+	assert.Equal(t, []bool{false, true, true, false}, outcomes(w, 4))
+}
+
 func TestANilLineInjectsNothing(t *testing.T) {
 	var l *fault.Line
 	assert.False(t, l.Call(0, fault.Send, 0).Injected())
