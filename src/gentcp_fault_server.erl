@@ -222,7 +222,7 @@ tell_all(#rule{selector = Selector} = Rule) ->
     end.
 
 ask_all(Question, Programs) ->
-    lists:foreach(fun({Router, _Port}) -> gentcp_port:ask(Router, Question) end, Programs).
+    lists:foreach(fun({Router, _Port}) -> gentcp_call:ask(Router, Question) end, Programs).
 
 take_away(Id) ->
     case ets:take(?TABLE, Id) of
@@ -250,7 +250,7 @@ log({Router, _Port} = Program) ->
                         {now, Now} -> erlang:monotonic_time(nanosecond) - Now;
                         false -> 0
                     end,
-            Open = case gentcp_port:ask(Router, sockets) of
+            Open = case gentcp_call:ask(Router, sockets) of
                        closed -> #{};
                        Sockets -> maps:from_list([{Id, S} || {_, _, {_, Id, _}} = S <- Sockets])
                    end,
@@ -271,30 +271,10 @@ log_entry({Time, Id, Where, Fault, Rule}, {_Router, Port}, Shift, Open) ->
 %% Asking a router shows that it has replayed what was in the table.
 programs() ->
     [{Router, Port} || Router <- gentcp_sup:routers(),
-                       #{port := Port} <- [gentcp_port:ask(Router, info)]].
+                       #{port := Port} <- [gentcp_call:ask(Router, info)]].
 
 command_all(Command) ->
     [command(Program, Command) || Program <- programs()].
 
 command({Router, Port}, Command) ->
-    Ref = erlang:monitor(process, Router, [{alias, reply_demonitor}]),
-    send(Port, gentcp_proto:call(Ref, Command)),
-    receive
-        {Ref, Result} -> Result;
-        {'DOWN', Ref, process, _, _} -> {error, closed}
-    after ?PATIENCE ->
-        _ = erlang:demonitor(Ref, [flush]),
-        receive
-            {Ref, Result} -> Result
-        after 0 ->
-            {error, timeout}
-        end
-    end.
-
-%% That a program has ended is told by the monitor of its router.
-send(Port, Frame) ->
-    try port_command(Port, Frame) of
-        true -> ok
-    catch
-        error:badarg -> ok
-    end.
+    gentcp_call:call(Port, Router, Command, ?PATIENCE).
