@@ -38,7 +38,7 @@ func command(args []string) error {
 	}
 	quick := flags.Bool("quick", false, "everything with less accuracy, in under 2 minutes")
 	only := flags.String("only", "", "workloads to run, as `names` or their beginnings with commas between: echo,stream-64")
-	drivers := flags.String("drivers", "stock,socket,gentcp", "drivers to compare, the base first; gentcp4 is gentcp with 4 port programs, gentcp:FLAG has its port program started with -FLAG; `names` with commas between")
+	drivers := flags.String("drivers", "stock,socket,gentcp", "drivers to compare, the base first; gentcp4 is gentcp with 4 port programs, gentcp:FLAG has its port program started with -FLAG, gentcp+rule a rule for faults; `names` with commas between")
 	rounds := flags.Int("rounds", 0, "how often each workload is measured on each driver (default 9, quick 3)")
 	millis := flags.Int("ms", 0, "about how many milliseconds one measurement takes (default 300, quick 150)")
 	budget := flags.Duration("budget", 0, "start no measurement after this time (default none, quick 100s)")
@@ -122,7 +122,7 @@ func (r *run) makeQuick(leaveOut bool) {
 		if w.full && leaveOut {
 			continue
 		}
-		if w.connections > 0 || w.section == sectionTechniques || w.section == sectionLimits {
+		if w.connections > 0 || w.section == sectionTechniques || w.section == sectionFaults || w.section == sectionLimits {
 			w.rounds = 1
 		}
 		kept = append(kept, w)

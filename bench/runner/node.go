@@ -34,13 +34,18 @@ type driverSpec struct {
 	driver string   // for bench_driver
 	shards int      // port programs of gentcp, 0 for the default
 	flags  []string // of the port program
+	rule   bool     // for faults, which matches nothing that the bench opens
 }
 
+// withRule is the end of the name of a driver with a rule for faults.
+const withRule = "+rule"
+
 // parseDriver takes a driver's name apart: gentcp4 is gentcp with four port programs, and
-// gentcp:busy-wait=0 has its port program started with -busy-wait=0.
+// gentcp:busy-wait=0 has its port program started with -busy-wait=0; gentcp+rule has a rule for faults.
 func parseDriver(name string) (driverSpec, error) {
 	parts := strings.Split(name, ":")
-	d := driverSpec{driver: parts[0]}
+	var d driverSpec
+	d.driver, d.rule = strings.CutSuffix(parts[0], withRule)
 	for _, flag := range parts[1:] {
 		d.flags = append(d.flags, "-"+flag)
 	}
@@ -53,9 +58,11 @@ func parseDriver(name string) (driverSpec, error) {
 	}
 	switch {
 	case d.driver != "stock" && d.driver != "socket" && d.driver != "gentcp" && d.driver != "pipe":
-		return d, fmt.Errorf("unknown driver %q: want stock, socket, gentcp, gentcpN for N port programs, or gentcp:FLAG", name)
+		return d, fmt.Errorf("unknown driver %q: want stock, socket, gentcp, gentcpN for N port programs, gentcp:FLAG or gentcp+rule", name)
 	case d.driver != "gentcp" && len(d.flags) > 0:
 		return d, fmt.Errorf("driver %q: only gentcp has a port program with flags", name)
+	case d.driver != "gentcp" && d.rule:
+		return d, fmt.Errorf("driver %q: only gentcp has rules for faults", name)
 	}
 	return d, nil
 }
@@ -68,6 +75,9 @@ func (d driverSpec) arguments() []string {
 	}
 	if len(d.flags) > 0 {
 		args = append(args, "-gentcp", "port_args", fmt.Sprintf(`["%s"]`, strings.Join(d.flags, `","`)))
+	}
+	if d.rule {
+		args = append(args, "-eval", "{ok, _} = gentcp_fault:add({peer, {port, 1}}, blackhole).")
 	}
 	return args
 }

@@ -62,13 +62,17 @@ const (
 	sectionScaling    = "Scaling with the number of connections"
 	sectionShards     = "Port programs for one node"
 	sectionTechniques = "What the techniques bring"
+	sectionFaults     = "With no rule for faults, and with one that matches nothing"
 	sectionLimits     = "What a pipe allows: bare ports, without sockets"
 )
 
 // without is the name of gentcp where something is left out.
 const without = "without"
 
-var shardDrivers = []string{"gentcp1", "gentcp2", "gentcp4"}
+var (
+	shardDrivers = []string{"gentcp1", "gentcp2", "gentcp4"}
+	ruleDrivers  = []string{"gentcp", "gentcp" + withRule}
+)
 
 func sizeName(size int) string {
 	switch {
@@ -312,16 +316,22 @@ func allWorkloads() []workload {
 		{"pipes-send", "bulk-send-256K", "pipes of 1 MB: bulk send, 256 KB a call", "without=pipes"},
 		{"pipes-recv", "bulk-recv-256K", "pipes of 1 MB: bulk receive, 256 KB a call", "without=pipes"},
 	} {
-		for _, w := range all {
-			if w.name == t.of {
-				w.name, w.title, w.section = "tech-"+t.name, t.title, sectionTechniques
-				w.without, w.drivers = t.flag, []string{without, "gentcp"}
-				m := w.metrics[0]
-				w.metrics = []metric{{key: m.key, unit: m.unit, better: m.better}}
-				add(w)
-				break
-			}
-		}
+		w := alone(all, t.of)
+		w.name, w.title, w.section = "tech-"+t.name, t.title, sectionTechniques
+		w.without, w.drivers = t.flag, []string{without, "gentcp"}
+		add(w)
+	}
+	for _, t := range []struct{ name, of string }{
+		{"echo", "echo-64-true"},
+		{"send", "stream-64-nodelay"},
+		{"recv", "recv-64-packet4"},
+		{"bulk-send", "bulk-send-256K"},
+		{"bulk-recv", "bulk-recv-256K"}, // by splice
+		{"connect", "connect"},
+	} {
+		w := alone(all, t.of)
+		w.name, w.section, w.drivers = "faults-"+t.name, sectionFaults, ruleDrivers
+		add(w)
 	}
 
 	perSecond := metric{key: "per_second", unit: "msg/s", better: higher}
@@ -350,6 +360,18 @@ func allWorkloads() []workload {
 		})
 	}
 	return all
+}
+
+// alone is the named one of the workloads with its first metric, to compare gentcp with itself.
+func alone(all []workload, name string) workload {
+	for _, w := range all {
+		if w.name == name {
+			m := w.metrics[0]
+			w.metrics = []metric{{key: m.key, unit: m.unit, better: m.better}}
+			return w
+		}
+	}
+	panic("no workload " + name)
 }
 
 // selectWorkloads keeps those that one of the prefixes names, in the bench's

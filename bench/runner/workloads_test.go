@@ -66,12 +66,14 @@ func TestParseDriver(t *testing.T) {
 		"pipe":               {driver: "pipe"},
 		"gentcp:busy-wait=0": {driver: "gentcp", flags: []string{"-busy-wait=0"}},
 		"gentcp2:a=b:c":      {driver: "gentcp", shards: 2, flags: []string{"-a=b", "-c"}},
+		"gentcp+rule":        {driver: "gentcp", rule: true},
+		"gentcp2+rule:c":     {driver: "gentcp", shards: 2, flags: []string{"-c"}, rule: true},
 	} {
 		spec, err := parseDriver(name)
 		require.NoError(t, err, name)
 		assert.Equal(t, want, spec, name)
 	}
-	for _, name := range []string{"gentcp0", "gentcpx", "inet", "", "stock:busy-wait=0"} {
+	for _, name := range []string{"gentcp0", "gentcpx", "inet", "", "stock:busy-wait=0", "stock+rule"} {
 		_, err := parseDriver(name)
 		assert.Error(t, err, name)
 	}
