@@ -201,6 +201,9 @@ func (c *Chain) remove(now Instant, i int) {
 		later.held.dropSilence(st)
 	}
 	c.ready.dropSilence(st)
+	if len(c.stages) == 0 {
+		c.ready.join()
+	}
 }
 
 // pieces is a queue of pieces.
@@ -246,6 +249,29 @@ func (q *pieces) took(n int) {
 		n -= len(p.octets)
 		q.pop()
 	}
+}
+
+// join makes one piece of those that have no mark between them.
+func (q *pieces) join() {
+	joined := pieces{}
+	var octets []byte
+	flush := func() {
+		if len(octets) > 0 {
+			joined.push(piece{octets: octets})
+			octets = nil
+		}
+	}
+	for q.len() > 0 {
+		p := q.pop()
+		if p.mark == nil {
+			octets = append(octets, p.octets...)
+			continue
+		}
+		flush()
+		joined.push(p)
+	}
+	flush()
+	*q = joined
 }
 
 // dropSilence drops marks of silence by a stage.

@@ -358,6 +358,19 @@ func TestHeldOctetsPassInOrderWhenAFaultGoes(t *testing.T) {
 	assert.Nil(t, w.set.Meet(w.now, w.line, &facts, nil), "no trace is left")
 }
 
+func TestWhatWasSlicedIsWholeWhenTheFaultGoes(t *testing.T) {
+	w := newWire(t, both(fault.Slice{Min: 1, Max: 1}))
+	w.push("abcdef")
+	w.line.In.PushEnd(w.now, nil)
+	octets, _ := w.line.In.Front(w.now)
+	require.Equal(t, "a", string(octets))
+	w.line.In.Took(1)
+	w.own()
+	got, end := w.pull()
+	assert.Equal(t, []out{{0, "bcdef"}}, got)
+	assert.NotNil(t, end)
+}
+
 func TestALineWithHeldOctetsStays(t *testing.T) {
 	w := newWire(t, both(fault.Blackhole{}))
 	w.push("abc")
