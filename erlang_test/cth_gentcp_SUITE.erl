@@ -5,7 +5,7 @@
 
 -export([all/0]).
 -export([without_options/1, uninstalls/1, faults_of_the_run/1, faults_of_scopes/1,
-         faults_beside_others/1, stock/1, leaks/1, cannot_install/1, bad_options/1,
+         faults_beside_others/1, stock/1, leaks/1, cannot_install/1, bad_options/1, names_of_nothing/1,
          in_a_suite/1, seed_and_log/1, compare/1, matrix/1, explore/1, rebar3/1,
          echo_suite_of_otp/1]).
 
@@ -13,7 +13,7 @@
 
 all() ->
     [without_options, uninstalls, faults_of_the_run, faults_of_scopes, faults_beside_others, stock,
-     leaks, cannot_install, bad_options, in_a_suite, seed_and_log, compare, matrix, explore,
+     leaks, cannot_install, bad_options, names_of_nothing, in_a_suite, seed_and_log, compare, matrix, explore,
      rebar3, echo_suite_of_otp].
 
 without_options(Config) ->
@@ -97,6 +97,23 @@ bad_options(Config) ->
                                  {"[{explore, [{echoes, [{max_run, 1}]}]}]",
                                   "echoes,\\{bad_option,\\{max_run,1\\}"},
                                  {"[{run_options, none}]", "bad_option,\\{run_options,none\\}"}]].
+
+%% A misspelt name is told, one that is right is not.
+names_of_nothing(Config) ->
+    Faults = ", [{faults, {latency, 1}}]}",
+    #{ok := 7, output := Output} =
+        ct_runs:run(Config, ?SAMPLE,
+                    ["-ct_hooks", "cth_gentcp",
+                     "[{suite, sampel_SUITE" ++ Faults ++ ", {suite, sample_SUITE" ++ Faults ++
+                     ", {suite, sample_SUITE" ++ Faults ++
+                     ", {group, sample_SUITE, beneath" ++ Faults ++ ", {group, sample_SUITE, beside" ++ Faults ++
+                     ", {testcase, sample_SUITE, ecoes" ++ Faults ++ ", {testcase, sample_SUITE, connects" ++ Faults ++
+                     ", {explore, [ecoes, {skipped, []}]}]"]),
+    [says(Output, "nothing ran that is \\{" ++ Name ++ "\\}\n")
+     || Name <- ["suite,sampel_SUITE", "group,sample_SUITE,beneath", "testcase,sample_SUITE,ecoes",
+                 "explore,ecoes", "explore,skipped"]],
+    [nothing_says(Output, "nothing ran that is \\{" ++ Name)
+     || Name <- ["suite,sample_SUITE", "group,sample_SUITE,beside", "testcase,sample_SUITE,connects"]].
 
 %% Named by the suite itself, for itself alone.
 in_a_suite(Config) ->

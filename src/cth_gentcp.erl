@@ -200,9 +200,30 @@ terminate(#state{driver = Driver, is_ours = IsOurs} = State) ->
             ok
     end,
     case lists:keyfind(outcomes, 1, Options) of
-        {outcomes, File} -> cth_gentcp_columns:write(File, lists:reverse(Outcomes));
-        false -> cth_gentcp_columns:run(lists:reverse(Suites), lists:reverse(Outcomes), Options)
+        {outcomes, File} ->
+            cth_gentcp_columns:write(File, lists:reverse(Outcomes));
+        false ->
+            [io:format(user, "~ncth_gentcp: nothing ran that is ~0tp~n", [Scope])
+             || Scope <- unmet(Options, [Suite || {Suite, _} <- Suites], [Key || {Key, _} <- Outcomes])],
+            cth_gentcp_columns:run(lists:reverse(Suites), lists:reverse(Outcomes), Options)
     end.
+
+%% What the options name and the run had not: a misspelt name would inject nothing.
+unmet(Options, Suites, Keys) ->
+    Named = lists:flatmap(fun({suite, Suite, _}) -> [{suite, Suite}];
+                             ({group, Suite, Group, _}) -> [{group, Suite, Group}];
+                             ({testcase, Suite, Case, _}) -> [{testcase, Suite, Case}];
+                             ({explore, Cases}) -> [{explore, explored_case(Case)} || Case <- Cases];
+                             (_) -> []
+                          end, Options),
+    Met = [{suite, Suite} || Suite <- Suites]
+        ++ lists:append([[{testcase, Suite, Case}, {explore, Case}
+                          | [{group, Suite, Group} || Group <- Groups]]
+                         || {Suite, Groups, Case} <- Keys]),
+    lists:usort([Scope || Scope <- Named, not lists:member(Scope, Met)]).
+
+explored_case({Case, _Options}) -> Case;
+explored_case(Case) -> Case.
 
 end_rules(#state{rules = Rules} = State) ->
     #state{} = end_suite_rules(State),

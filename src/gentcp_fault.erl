@@ -79,7 +79,8 @@
 %% `{listener, S}' is a listener and all that it accepts. `{ancestor, Pid}' is for the
 %% sockets of a process and of its descendants, by `$ancestors', `$callers' and who
 %% spawned whom. `{direction, in}' is what was accepted. `{nth, N, Selector}' is the
-%% Nth socket, in the order of opening, that matched since the rule was added.
+%% Nth socket, in the order of opening, that matched; those that were open when the rule
+%% was added count first.
 
 -type address() :: inet:ip_address()
                  | {inet:ip_address(), Bits :: 0..128}
