@@ -14,8 +14,8 @@
 %% between are pending</dd>
 %% <dt>activity</dt><dd>the active mode as far as it is known on this side: it
 %% decides to whom the death of the port program is reported. The router alone writes it, as it
-%% reads the messages of the socket and the replies to `setopts', so that what it says has the order of those, whoever
-%% sets options at the same time</dd>
+%% reads the messages of the socket and the replies to `setopts', so that what it says
+%% has the order of those, whoever sets options at the same time</dd>
 %% <dt>send timeout</dt><dd>the option `send_timeout', as far as it is known on this side: 0 for
 %% `infinity', else 1 more than its milliseconds</dd>
 %% <dt>told</dt><dd>how many answers of `recv' the router has told (PROTOCOL.md section 6.2)</dd>

@@ -4,8 +4,8 @@
 %% A router that is killed reports nothing to anybody. So it keeps a table of its sockets beside its
 %% own state, written to when a socket opens, closes, or passes to another owner, and never for
 %% a packet. The table comes to this process, which does nothing else, with the death of the
-%% router, however that happened. A router that ends in good order has reported to the owners itself, and leaves
-%% an empty table.
+%% router, however that happened. A router that ends in good order has reported to the owners
+%% itself, and leaves an empty table.
 %% @private
 -module(gentcp_heir).
 
