@@ -32,7 +32,7 @@ new(Port) ->
 cast(Pen, Command) ->
     write(Pen, gentcp_proto:cast(Command)).
 
-%% @doc Writes a frame. A port that has closed says so itself.
+%% @doc Writes a frame. A port that has closed reports it itself.
 -spec write(pen(), iodata()) -> ok.
 write(#pen{port = Port, writer = Writer, left = Left}, Frame) ->
     try counters:get(Left, 1) =:= 0 andalso port_command(Port, Frame, [nosuspend]) of
