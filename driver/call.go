@@ -26,7 +26,8 @@ type call struct {
 	socket   *sockets.Socket
 	injected *injection // a fault has it wait
 
-	next, prev *call // in the list of waiting calls, next also in the free list
+	hash       uint64 // of the tag, while it waits
+	next, prev *call  // among the waiting calls, next also in the free list
 }
 
 // newCall takes a call for the command that is being dealt with.
@@ -50,23 +51,12 @@ func (d *Session) newCall(c *portproto.Command) *call {
 // wait keeps the call where cancel finds it. It must be called before the call can be answered.
 func (k *call) wait(s *sockets.Socket, cancel func(*call) bool) {
 	k.socket, k.cancel, k.waits = s, cancel, true
-	k.next = k.d.waiting
-	if k.next != nil {
-		k.next.prev = k
-	}
-	k.d.waiting = k
+	k.d.waiting.add(k)
 }
 
 func (k *call) answered() {
 	if k.waits {
-		if k.prev != nil {
-			k.prev.next = k.next
-		} else {
-			k.d.waiting = k.next
-		}
-		if k.next != nil {
-			k.next.prev = k.prev
-		}
+		k.d.waiting.remove(k)
 	}
 	k.waits, k.prev, k.socket, k.cancel, k.injected = false, nil, nil, nil, nil
 	k.next = k.d.freeCalls
@@ -75,7 +65,7 @@ func (k *call) answered() {
 
 // cancelCall withdraws the call with a tag that waits.
 func (d *Session) cancelCall(tag etf.RawTerm) {
-	for k := d.waiting; k != nil; k = k.next {
+	for k := d.waiting.first(tag); k != nil; k = k.next {
 		if bytes.Equal(k.tag, tag) {
 			if k.injected != nil {
 				k.injected.fail(sockets.ErrCancelled)

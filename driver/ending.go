@@ -92,10 +92,12 @@ func (d *Session) awaitSilence(most int) {
 		d.stack.Post(func() {
 			switch {
 			case d.ending:
-			case d.in.reads != before && most > 1:
+			case d.in.reads == before:
+				d.finish(d.in.cut())
+			case most > 1:
 				d.awaitSilence(most - 1)
 			default:
-				d.finish(d.in.cut())
+				d.finish(nil) // in the middle of what is written to nobody: that is no end of it
 			}
 		})
 	})

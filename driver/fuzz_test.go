@@ -30,6 +30,17 @@ func FuzzSession(f *testing.F) {
 		loan = append(loan, frameOf(f, text)...)
 	}
 	f.Add(loan)
+	// Octets, and calls, that meet faults, which come and go.
+	var faulty []byte
+	for _, text := range []string{
+		"{fault_rule, 1, all, [{in, {slice, 1}}, {out, [{latency, 1, 1}, {stall, 1, 2}]}, {once, {send, {delay, 1}}}, {probability, 0.5, {corrupt, 0.5}}]}",
+		"{call, 1, {send, 2, <<\"abc\">>}}", "{send, 2, <<\"def\">>}", "{call, 2, {recv, 3, 0, 5}}", "{fault_rule, 1, {socket, 3}, [{cut, {bytes, 2}, silent}, {recv, never}]}",
+		"{call, 3, {recv, 3, 0, 5}}", "{fault_rule, 2, {listener, 1}, [record, {for, 5, blackhole}, {close, {error, eio}}]}", "{call, 4, {close, 3}}", "{fault_clear}",
+		"{call, 5, {setopts, 2, [{gentcp_fault, {cut, {ms, 0}, rst}}]}}", "{call, 6, fault_log}",
+	} {
+		faulty = append(faulty, frameOf(f, text)...)
+	}
+	f.Add(faulty)
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		var frames []byte
 		calls := map[string]int{}

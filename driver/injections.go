@@ -150,7 +150,7 @@ func (f failedClose) Done(error) { f.k.fail(f.err) }
 
 func cancelNothing(*call) bool { return false }
 
-// faultySends tells whether sends on a socket have to be made with faults: because they have some, or because
+// faultySends reports whether sends on a socket have to be made with faults: because they have some, or because
 // others wait.
 func (d *Session) faultySends(s *sockets.Socket) bool {
 	return s.CallFaults(fault.Send) || d.delayedSends > 0
@@ -313,7 +313,7 @@ func (d *Session) sendFileWithFaults(k *call, s *sockets.Socket, fd int, offset,
 		func() { s.SendFile(fd, offset, length, k) }, func() { _ = unix.Close(fd) })
 }
 
-// sendBehind has something that is no send wait for those that wait. It tells whether there are any.
+// sendBehind has something that is no send wait for those that wait. It reports whether there are any.
 func (d *Session) sendBehind(c *portproto.Command, s *sockets.Socket, run func(k *call)) bool {
 	if d.delayedSends == 0 || len(d.userOf(s).sends) == 0 {
 		return false

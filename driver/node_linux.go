@@ -93,6 +93,9 @@ func (n *node) close() {
 
 // look notes once whether the node runs.
 func (n *node) look() {
+	if n == nil {
+		return
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if !n.looked {
@@ -115,11 +118,14 @@ func (n *node) outcome() outcome {
 	if err := unix.IoctlPidfdInfo(n.pidfd, &info); err != nil || info.Mask&unix.PIDFD_INFO_EXIT == 0 {
 		return unknown // also as long as its parent has not asked
 	}
-	if status := unix.WaitStatus(uint32(info.Exit_code)); status.Exited() && status.ExitStatus() == 0 {
+	if status := unix.WaitStatus(uint32(info.Exit_code)); status.Exited() && status.ExitStatus() != crashed {
 		return orderly
 	}
 	return killed
 }
+
+// crashed is the status of a BEAM that has written a crash dump and flushed nothing.
+const crashed = 1
 
 // exiting is PF_EXITING of the flags in proc(5): set before a process closes its descriptors.
 const exiting = 0x4

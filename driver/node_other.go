@@ -17,6 +17,8 @@ func watchNode(int, int, func()) *node { return nil }
 
 func (*node) close() {}
 
+func (*node) look() {}
+
 func (*node) outcome() outcome { return orderly }
 
 // ParentNode is the process that has started this one, which cannot be watched here.

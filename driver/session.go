@@ -52,7 +52,7 @@ type Session struct {
 	resumed *sockets.Socket         // of which there is news
 
 	lastID    sockets.ID // the latest socket that the node has heard of
-	waiting   *call      // calls that are not answered yet, newest first
+	waiting   waitingCalls
 	freeCalls *call
 	present   portproto.Command // that is being carried out; here it costs no allocation
 	current   *sockets.Socket   // that it is about
@@ -110,7 +110,7 @@ func (d *Session) watch(stdin, stdout int) error {
 	if !d.cfg.Without.Pipes {
 		enlargePipes(stdin, stdout)
 	}
-	if err := d.stack.WatchRead(stdin, d.in.ready); err != nil {
+	if err := d.stack.WatchPipe(stdin, d.in.ready, func() { d.node.look() }); err != nil {
 		return fmt.Errorf("driver: watch stdin, which must be a pipe, a socket or a terminal: %w", err)
 	}
 	if err := d.stack.WatchWrite(stdout, d.out.ready); err != nil {

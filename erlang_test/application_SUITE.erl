@@ -167,7 +167,7 @@ program_that_is_no_port_program_is_an_error(_Config) ->
 
 %% Once it stops, the application controller answers nobody.
 stopping_node_opens_no_socket(_Config) ->
-    {ok, Peer, _} = do_start_peer(),
+    {ok, Peer, _} = peer_node:start(),
     ok = peer:call(Peer, sys, suspend, [application_controller]),
     ?assertEqual({error, closed}, peer:call(Peer, gentcp, listen, [0, ?OPTS])),
     ok = peer:call(Peer, sys, resume, [application_controller]),
@@ -200,7 +200,7 @@ stop_ends_the_port_program(_Config) ->
     {C, S} = do_pair([{active, true}], []),
     #{os_pid := OsPid} = gentcp:port_info(),
     ok = do_stop(),
-    eventually(fun() -> not do_lives(OsPid) end),
+    eventually(fun() -> not os_process:lives(OsPid) end),
     ?assertEqual([{tcp_error, C, econnaborted}, {tcp_closed, C}], flush()),
     ?assertEqual({error, closed}, gentcp:send(S, "x")),
     ?assertEqual([], gentcp:which_sockets()).
@@ -325,17 +325,17 @@ port_program_is_stuck(_Config) ->
     ok = application:set_env(gentcp, heartbeat, 100),
     {C, _S} = do_pair([], []),
     #{os_pid := OsPid} = gentcp:port_info(),
-    do_signal("STOP", OsPid),
+    os_process:signal("STOP", OsPid),
     ?assertEqual({error, closed}, gentcp:recv(C, 0)),
     {_, _} = do_pair([], []),
-    eventually(fun() -> not do_lives(OsPid) end).
+    eventually(fun() -> not os_process:lives(OsPid) end).
 
 %% Those who write to it wait, and with them the router, until it is found out.
 port_program_is_stuck_and_its_pipe_full(_Config) ->
     ok = application:set_env(gentcp, heartbeat, 5000),
     {C, _S} = do_pair([{high_watermark, 100_000_000}], []),
     #{os_pid := OsPid} = gentcp:port_info(),
-    do_signal("STOP", OsPid),
+    os_process:signal("STOP", OsPid),
     Data = binary:copy(<<"x">>, 100_000),
     Senders = [spawn_monitor(fun() -> exit(gentcp:send(C, Data)) end) || _ <- lists:seq(1, 50)],
     eventually(fun() -> lists:any(fun({Pid, _}) -> do_is_suspended(Pid) end, Senders) end),
@@ -344,15 +344,15 @@ port_program_is_stuck_and_its_pipe_full(_Config) ->
          ?assert(lists:member(Result, [ok, {error, closed}]))
      end || {Pid, Ref} <- Senders],
     {_, _} = do_pair([], []),
-    eventually(fun() -> not do_lives(OsPid) end).
+    eventually(fun() -> not os_process:lives(OsPid) end).
 
 node_is_killed(_Config) ->
-    {ok, Peer, _} = do_start_peer(),
+    {ok, Peer, _} = peer_node:start(),
     OsPid = peer:call(Peer, erlang, apply, [fun do_open_and_tell/0, []]),
     NodePid = list_to_integer(peer:call(Peer, os, getpid, [])),
-    true = do_lives(OsPid),
-    do_signal("KILL", NodePid),
-    eventually(fun() -> not do_lives(OsPid) end).
+    true = os_process:lives(OsPid),
+    os_process:signal("KILL", NodePid),
+    eventually(fun() -> not os_process:lives(OsPid) end).
 
 %%
 %% What dead processes leave behind
@@ -546,8 +546,8 @@ uninstall_brings_stock_back(_Config) ->
 %% The distribution needs ports, and gets them.
 distribution_starts_on_an_installed_node(_Config) ->
     "" = os:cmd("epmd -daemon"),
-    {ok, Peer1, _} = do_start_peer(),
-    {ok, Peer2, _} = do_start_peer(),
+    {ok, Peer1, _} = peer_node:start(),
+    {ok, Peer2, _} = peer_node:start(),
     Name = fun(N) -> list_to_atom(lists:concat(["gentcp_", N, "_", os:getpid()])) end,
     Nodes = [begin
                  ok = peer:call(Peer, gentcp, install, []),
@@ -756,32 +756,13 @@ do_printf(Frame) ->
 
 do_kill_port_program() ->
     #{os_pid := OsPid} = gentcp:port_info(),
-    do_signal("KILL", OsPid).
-
-do_signal(Signal, OsPid) ->
-    "" = os:cmd(lists:concat(["kill -", Signal, " ", OsPid])),
-    ok.
-
-%% A zombie has died too. Linux shows it.
-do_lives(OsPid) ->
-    case file:read_file(lists:concat(["/proc/", OsPid, "/stat"])) of
-        {ok, Stat} ->
-            [_, After] = string:split(Stat, ") ", trailing),
-            binary:first(After) =/= $Z;
-        {error, _} ->
-            os:cmd(lists:concat(["kill -0 ", OsPid, " 2>&1"])) =:= ""
-    end.
+    os_process:signal("KILL", OsPid).
 
 do_waits(Pid) ->
     erlang:process_info(Pid, status) =:= {status, waiting}.
 
 do_is_suspended(Pid) ->
     erlang:process_info(Pid, status) =:= {status, suspended}.
-
-do_start_peer() ->
-    Paths = lists:usort([filename:dirname(code:which(Module)) || Module <- [?MODULE, gentcp]]),
-    peer:start(#{connection => standard_io,
-                 args => lists:append([["-pa", Path] || Path <- Paths])}).
 
 %% Runs in another node: sockets in every state, held by a process that stays.
 do_open_and_tell() ->

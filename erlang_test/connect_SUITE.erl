@@ -30,7 +30,7 @@
     sockaddr_map_inet6/1,
     sockaddr_map_without_port/1,
     sockaddr_map_of_a_wrong_family_raises/1,
-    sockaddr_map_any_and_loopback/1,
+    sockaddr_map_any_and_loopback/1, sockaddr_map_of_another_family/1,
     service_name_as_port/1,
     refused/1,
     local_path_missing/1,
@@ -77,7 +77,7 @@ cases() ->
         sockaddr_map_inet6,
         sockaddr_map_without_port,
         sockaddr_map_of_a_wrong_family_raises,
-        sockaddr_map_any_and_loopback,
+        sockaddr_map_any_and_loopback, sockaddr_map_of_another_family,
         service_name_as_port,
         refused,
         local_path_missing,
@@ -339,6 +339,21 @@ sockaddr_map_any_and_loopback(_Config) ->
      end || Family <- [inet, inet6]],
     ok.
 
+%% A family or an address in the options counts before the one to connect to.
+sockaddr_map_of_another_family(_Config) ->
+    {ok, L} = gen_tcp:listen(0, [inet6, {ip, loopback}, {active, false}]),
+    {ok, Port} = inet:port(L),
+    Here = #{family => inet6, port => Port, addr => {0, 0, 0, 0, 0, 0, 0, 1}},
+    [{raised, exit, {function_clause, stack}} =
+         outcome(fun() -> gen_tcp:connect(Here, Opts, 5000) end)
+     || Opts <- [[inet], [{ip, ?LOOPBACK}], [{ip, loopback}]]],
+    [case {outcome(fun() -> gen_tcp:connect(Here#{addr := loopback}, Opts, 5000) end),
+           do_otp_release()} of
+         {{raised, exit, {function_clause, stack}}, Release} when Release < 27 -> ok;
+         {{error, eafnosupport}, Release} when Release >= 26 -> ok
+     end || Opts <- [[inet], [{ip, ?LOOPBACK}], [{ip, loopback}]]],
+    ok = gen_tcp:close(L).
+
 %% A port may be the name of a service.
 service_name_as_port(_Config) ->
     {raised, exit, badarg} =
@@ -360,10 +375,10 @@ refused(_Config) ->
 local_path_missing(_Config) ->
     {error, enoent} = gen_tcp:connect({local, tcp_pairs:local_path()}, 0, []).
 
-%% 192.0.2.0/24 is for documentation and never ours.
+%% 198.51.100.0/24 is for documentation and never ours.
 source_address_not_local(_Config) ->
     {L, Port} = tcp_pairs:listen(),
-    {error, eaddrnotavail} = gen_tcp:connect(?LOOPBACK, Port, [{ip, {192, 0, 2, 1}}]),
+    {error, eaddrnotavail} = gen_tcp:connect(?LOOPBACK, Port, [{ip, {198, 51, 100, 1}}]),
     ok = gen_tcp:close(L).
 
 %% The kernel completes a connection that nobody accepts; both

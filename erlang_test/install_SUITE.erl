@@ -39,7 +39,7 @@ all() ->
 
 %% The acceptor waits in the code of OTP, which is the old code once gentcp is installed.
 loading_modified_modules_kills_nobody(_Config) ->
-    {ok, Peer, _} = do_start_peer([]),
+    {ok, Peer, _} = peer_node:start([]),
     Acceptor = do_acceptor(Peer),
     ok = peer:call(Peer, gentcp, install, []),
     ?assertEqual([], peer:call(Peer, code, modified_modules, [])),
@@ -48,7 +48,7 @@ loading_modified_modules_kills_nobody(_Config) ->
     peer:stop(Peer).
 
 installation_after_a_reload_installs(_Config) ->
-    {ok, Peer, _} = do_start_peer([]),
+    {ok, Peer, _} = peer_node:start([]),
     ok = peer:call(Peer, gentcp, install, []),
     ok = do_reload(Peer, inet_tcp),
     %% Somebody has seen to it that this is stock again, whatever was said before.
@@ -61,7 +61,7 @@ installation_after_a_reload_installs(_Config) ->
 
 %% A process that waits on a stock listener in the forwarding module, which is replaced.
 installation_that_would_kill_is_an_error(_Config) ->
-    {ok, Peer, _} = do_start_peer([]),
+    {ok, Peer, _} = peer_node:start([]),
     ok = peer:call(Peer, gentcp, install, []),
     ok = peer:call(Peer, gentcp, uninstall, []),
     Acceptor = do_acceptor(Peer),
@@ -73,7 +73,7 @@ installation_that_would_kill_is_an_error(_Config) ->
     peer:stop(Peer).
 
 installation_starts_what_was_stopped(_Config) ->
-    {ok, Peer, _} = do_start_peer([]),
+    {ok, Peer, _} = peer_node:start([]),
     ok = peer:call(Peer, gentcp, install, []),
     ok = peer:call(Peer, application, stop, [gentcp]),
     ?assertEqual({error, closed}, peer:call(Peer, gen_tcp, listen, [0, []])),
@@ -95,7 +95,7 @@ distribution_over_tls_keeps_its_connections(Config) ->
 
 do_distribution(Args) ->
     "" = os:cmd("epmd -daemon"),
-    Peers = [Peer || _ <- [1, 2], {ok, Peer, _} <- [do_start_peer(Args)]],
+    Peers = [Peer || _ <- [1, 2], {ok, Peer, _} <- [peer_node:start(Args)]],
     Nodes = [begin
                  ok = peer:call(Peer, gentcp, install, []),
                  Name = list_to_atom(lists:concat(["gentcp_", erlang:unique_integer([positive]), "_",
@@ -117,11 +117,6 @@ do_distribution(Args) ->
 %%
 %% Helpers
 %%
-
-do_start_peer(Args) ->
-    Paths = lists:usort([filename:dirname(code:which(Module)) || Module <- [?MODULE, gentcp]]),
-    peer:start(#{connection => standard_io,
-                 args => Args ++ lists:append([["-pa", Path] || Path <- Paths])}).
 
 %% As somebody does who does not know of gentcp.
 do_reload(Peer, Module) ->

@@ -175,7 +175,7 @@ address_in_use(_Config) ->
 
 %% 192.0.2.0/24 is for documentation and never ours.
 foreign_address(_Config) ->
-    {error, eaddrnotavail} = gen_tcp:listen(0, [{ip, {192, 0, 2, 1}}]).
+    {error, eaddrnotavail} = gen_tcp:listen(0, [{ip, {198, 51, 100, 1}}]).
 
 %% Options that are no list raise.
 listen_argument_is_no_list(_Config) ->

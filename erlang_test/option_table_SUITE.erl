@@ -937,6 +937,8 @@ netns_left_out_until_set(_) ->
     ?assertEqual({ok, [{packet, 0}]}, inet:getopts(S, [netns, packet])),
     ?assertEqual(ok, inet:setopts(S, [{netns, "/no/such/namespace"}])),
     ?assertEqual({ok, [{netns, "/no/such/namespace"}]}, inet:getopts(S, [netns])),
+    ?assertEqual(ok, inet:setopts(S, [{netns, ""}])),
+    ?assertEqual({ok, [{netns, ""}]}, inet:getopts(S, [netns])),
     tcp_pairs:peer_send(Peer, <<"x">>),
     ?assertEqual({ok, <<"x">>}, gen_tcp:recv(S, 1, 5000)),
     close([S], []),
@@ -1018,7 +1020,8 @@ raw_refusals(_) ->
                     {raw, 1, keepalive, <<1:32>>}]],
     [?assertEqual({Bad, {error, einval}}, {Bad, inet:getopts(S, [Bad])})
      || Bad <- [{raw, 1, 9, -1}, {raw, 1, 9, foo}, {raw, a, 9, 4}, {raw, 1, 9},
-                {raw, 1, 9, 65537}]],
+                {raw, 1, 9, 65523}, {raw, 1, 9, 65536}, {raw, 1, 9, 65537}]],
+    ?assertMatch({ok, [{raw, 1, 9, _}]}, inet:getopts(S, [{raw, 1, 9, 65522}])),
     close([S], []),
     tcp_pairs:peer_close(Peer).
 

@@ -113,7 +113,7 @@ do_death(End) ->
     receive {'DOWN', Receiving, process, _, Result} when {element(1, Receiver), Receiving} =:= Receiver ->
         ?assertEqual({error, closed}, Result)
     end,
-    eventually(fun() -> not do_lives(OsPid) end),
+    eventually(fun() -> not os_process:lives(OsPid) end),
     ?assertEqual({error, closed}, gentcp:send(Active, "x")),
     %% Nothing is left of the old one: its address can be used.
     {ok, New} = gentcp:listen(Port, ?OPTS),
@@ -126,11 +126,11 @@ do_death(End) ->
 router_is_killed_while_the_program_is_stopped(_Config) ->
     {Active, _} = do_pair([{active, true}]),
     #{os_pid := OsPid} = gentcp:port_info(),
-    ok = do_signal("STOP", OsPid),
+    ok = os_process:signal("STOP", OsPid),
     [Router] = gentcp_sup:routers(),
     exit(Router, kill),
     receive {tcp_closed, Active} -> ok end,
-    eventually(fun() -> not do_lives(OsPid) end),
+    eventually(fun() -> not os_process:lives(OsPid) end),
     {_, _} = do_pair([]).
 
 router_is_killed_with_many_sockets(_Config) ->
@@ -154,14 +154,14 @@ heir_is_killed_before_the_router(_Config) ->
     [Router] = gentcp_sup:routers(),
     exit(Router, kill),
     [receive M -> ok end || M <- [{tcp_error, Active, econnaborted}, {tcp_closed, Active}]],
-    eventually(fun() -> not do_lives(OsPid) end),
+    eventually(fun() -> not os_process:lives(OsPid) end),
     {_, _} = do_pair([]).
 
 %% Then nobody is left to tell the owners, but there are new sockets, and no second program.
 heir_is_killed_with_the_router(_Config) ->
     {_, _} = do_pair([]),
     #{os_pid := OsPid} = gentcp:port_info(),
-    ok = do_signal("STOP", OsPid),
+    ok = os_process:signal("STOP", OsPid),
     [Router] = gentcp_sup:routers(),
     ok = sys:suspend(Router),
     Lost = do_heir(),
@@ -169,7 +169,7 @@ heir_is_killed_with_the_router(_Config) ->
     exit(Lost, kill),
     receive {'DOWN', Monitor, process, Lost, _} -> ok end,
     exit(Router, kill),
-    eventually(fun() -> not do_lives(OsPid) end),
+    eventually(fun() -> not os_process:lives(OsPid) end),
     {_, _} = do_pair([]).
 
 %%
@@ -268,7 +268,7 @@ program_that_lies_is_killed(_Config) ->
          Router ! {Port, {data, Lie}},
          receive {tcp_error, S, econnaborted} -> ok after 5000 -> error({not_told, Lie}) end,
          receive {tcp_closed, S} -> ok end,
-         eventually(fun() -> not do_lives(OsPid) end),
+         eventually(fun() -> not os_process:lives(OsPid) end),
          ?assertMatch([_], [Line || {logged, Line} <- flush()])
      end || Lie <- Lies],
     {_, _} = do_pair([]).
@@ -308,7 +308,7 @@ lines_that_are_none_are_errors(_Config) ->
 
 %% Of a good program every error can be read, in a node that has never named it before.
 known_atoms_are_known(_Config) ->
-    {ok, Peer, _} = do_start_peer(),
+    {ok, Peer, _} = peer_node:start(),
     {ok, _} = peer:call(Peer, application, ensure_all_started, [gentcp]),
     {ok, _} = peer:call(Peer, gentcp_sup, router, []),
     Names = ["ehostunreach", "enetunreach", "ekeyrejected", "etoomanyrefs", "Proxy-Authorization",
@@ -348,26 +348,8 @@ do_kill_program() ->
     #{os_pid := OsPid} = gentcp:port_info(),
     [Router] = gentcp_sup:routers(),
     Monitor = erlang:monitor(process, Router),
-    ok = do_signal("KILL", OsPid),
+    ok = os_process:signal("KILL", OsPid),
     receive {'DOWN', Monitor, process, Router, _} -> ok end.
-
-do_signal(Signal, OsPid) ->
-    "" = os:cmd(lists:concat(["kill -", Signal, " ", OsPid])),
-    ok.
-
-do_lives(OsPid) ->
-    case file:read_file(lists:concat(["/proc/", OsPid, "/stat"])) of
-        {ok, Stat} ->
-            [_, After] = string:split(Stat, ") ", trailing),
-            binary:first(After) =/= $Z;
-        {error, _} ->
-            false
-    end.
-
-do_start_peer() ->
-    Paths = lists:usort([filename:dirname(code:which(Module)) || Module <- [?MODULE, gentcp]]),
-    peer:start(#{connection => standard_io,
-                 args => lists:append([["-pa", Path] || Path <- Paths])}).
 
 %% A handler of logger.
 log(#{level := error, msg := {Format, Args}}, #{config := Pid}) when is_list(Format) ->

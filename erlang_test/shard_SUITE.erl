@@ -89,7 +89,7 @@ silent_program_is_killed(Config) ->
     OsPid = do_pid(PidFile),
     [receive {'DOWN', Ref, process, Pid, Result} -> ?assertEqual({error, etimedout}, Result) end
      || {Pid, Ref} <- Callers],
-    eventually(fun() -> not do_lives(OsPid) end),
+    eventually(fun() -> not os_process:lives(OsPid) end),
     ok = application:unset_env(gentcp, port_program),
     ok = application:unset_env(gentcp, port_args),
     {ok, _} = gentcp:listen(0, ?OPTS).
@@ -98,9 +98,9 @@ silent_program_does_not_survive_a_stop(Config) ->
     PidFile = do_silent_program(Config),
     {error, timeout} = gentcp:connect(?LOOPBACK, 1, [], 10),
     OsPid = do_pid(PidFile),
-    true = do_lives(OsPid),
+    true = os_process:lives(OsPid),
     ok = application:stop(gentcp),
-    false = do_lives(OsPid).
+    false = os_process:lives(OsPid).
 
 router_is_killed_while_it_waits_for_a_hello(Config) ->
     PidFile = do_silent_program(Config),
@@ -110,7 +110,7 @@ router_is_killed_while_it_waits_for_a_hello(Config) ->
     [Router] = [Pid || Pid <- Links, is_pid(Pid), Pid =/= whereis(gentcp_sup)],
     exit(Router, kill),
     receive {'DOWN', Ref, process, Caller, Result} -> ?assertEqual({error, closed}, Result) end,
-    eventually(fun() -> not do_lives(OsPid) end).
+    eventually(fun() -> not os_process:lives(OsPid) end).
 
 %%
 %% Stopping
@@ -122,10 +122,10 @@ stopped_program_does_not_survive_a_stop(_Config) ->
     Keeper ! {self(), port},
     Port = receive {port, P} -> P end,
     #{os_pid := OsPid} = gentcp:port_info(),
-    ok = do_signal("STOP", OsPid),
+    ok = os_process:signal("STOP", OsPid),
     ok = do_fill_pipe(),
     ok = application:stop(gentcp),
-    false = do_lives(OsPid),
+    false = os_process:lives(OsPid),
     %% Nothing of it is left: the address is free.
     ok = application:start(gentcp),
     {ok, L} = gentcp:listen(Port, ?OPTS),
@@ -133,22 +133,22 @@ stopped_program_does_not_survive_a_stop(_Config) ->
     exit(Keeper, kill).
 
 stopped_program_does_not_keep_a_node_up(_Config) ->
-    {ok, Peer, _} = do_start_peer(),
+    {ok, Peer, _} = peer_node:start(),
     NodePid = list_to_integer(peer:call(Peer, os, getpid, [])),
     _ = peer:call(Peer, erlang, spawn, [?MODULE, do_hold_listener, []]),
     eventually(fun() -> peer:call(Peer, gentcp, which_sockets, []) =/= [] end),
     #{os_pid := OsPid} = peer:call(Peer, gentcp, port_info, []),
-    ok = do_signal("STOP", OsPid),
+    ok = os_process:signal("STOP", OsPid),
     ok = peer:call(Peer, ?MODULE, do_fill_pipe, [], 30_000),
     ok = peer:cast(Peer, init, stop, []),
-    do_await(fun() -> not do_lives(NodePid) andalso not do_lives(OsPid) end, 30_000).
+    do_await(fun() -> not os_process:lives(NodePid) andalso not os_process:lives(OsPid) end, 30_000).
 
 stop_ends_a_program_that_works(_Config) ->
     {ok, L} = gentcp:listen(0, ?OPTS),
     {ok, Port} = gentcp:port(L),
     #{os_pid := OsPid} = gentcp:port_info(),
     ok = application:stop(gentcp),
-    eventually(fun() -> not do_lives(OsPid) end),
+    eventually(fun() -> not os_process:lives(OsPid) end),
     ok = application:start(gentcp),
     {ok, _} = gentcp:listen(Port, ?OPTS).
 
@@ -174,7 +174,7 @@ program_that_dies_again_and_again_stops_nothing(_Config) ->
          {ok, L} = gentcp:listen(0, ?OPTS),
          Ref = gentcp:monitor(L),
          #{os_pid := OsPid} = gentcp:port_info(),
-         ok = do_signal("KILL", OsPid),
+         ok = os_process:signal("KILL", OsPid),
          receive {'DOWN', Ref, port, L, econnaborted} -> ok end
      end || _ <- lists:seq(1, 110)],
     ?assertEqual(Supervisor, whereis(gentcp_sup)),
@@ -186,7 +186,7 @@ lost_shard_leaves_no_second_program(_Config) ->
     exit(whereis(gentcp_shard_1), kill),
     receive {tcp_error, C, econnaborted} -> ok end,
     receive {tcp_closed, C} -> ok end,
-    eventually(fun() -> not do_lives(OsPid) end),
+    eventually(fun() -> not os_process:lives(OsPid) end),
     {ok, _} = gentcp:listen(0, ?OPTS),
     [#{os_pid := _}] = gentcp:port_info(all).
 
@@ -198,14 +198,14 @@ lost_heartbeat_is_started_again(_Config) ->
     eventually(fun() -> not lists:member(do_heartbeat(), [Lost, none]) end),
     %% And it does its work.
     #{os_pid := OsPid} = gentcp:port_info(),
-    ok = do_signal("STOP", OsPid),
-    eventually(fun() -> not do_lives(OsPid) end).
+    ok = os_process:signal("STOP", OsPid),
+    eventually(fun() -> not os_process:lives(OsPid) end).
 
 log_says_how_a_program_ended(_Config) ->
     ok = logger:add_handler(?MODULE, ?MODULE, #{config => self()}),
     {ok, _} = gentcp:listen(0, ?OPTS),
     #{os_pid := OsPid} = gentcp:port_info(),
-    ok = do_signal("KILL", OsPid),
+    ok = os_process:signal("KILL", OsPid),
     ok = do_logged("port program " ++ integer_to_list(OsPid) ++ " was killed by signal 9"),
     eventually(fun() -> sys:get_state(gentcp_shard_1, 1000) =/= starting end),
     ok = application:set_env(gentcp, port_args, ["-nosuchflag"]),
@@ -310,24 +310,6 @@ do_await(Condition, Left) ->
         true -> ok;
         false -> timer:sleep(20), do_await(Condition, Left - 20)
     end.
-
-do_signal(Signal, OsPid) ->
-    "" = os:cmd(lists:concat(["kill -", Signal, " ", OsPid])),
-    ok.
-
-do_lives(OsPid) ->
-    case file:read_file(lists:concat(["/proc/", OsPid, "/stat"])) of
-        {ok, Stat} ->
-            [_, After] = string:split(Stat, ") ", trailing),
-            binary:first(After) =/= $Z;
-        {error, _} ->
-            false
-    end.
-
-do_start_peer() ->
-    Paths = lists:usort([filename:dirname(code:which(Module)) || Module <- [?MODULE, gentcp]]),
-    peer:start(#{connection => standard_io,
-                 args => lists:append([["-pa", Path] || Path <- Paths])}).
 
 %% A handler of logger.
 log(#{msg := {Format, Args}}, #{config := Pid}) when is_list(Format) ->

@@ -12,7 +12,7 @@
          connect_times_out/1, called_send_times_out/1, uncalled_send_times_out/1,
          large_send_times_out/1, send_timeout_by_setopts/1, send_timeout_is_inherited/1,
          waiting_sends_have_their_turn/1, close_returns/1, close_of_a_busy_pipe_returns/1,
-         closed_all_the_same/1, router_lives_on/1, nothing_is_left/1]).
+         closed_all_the_same/1, router_lives_on/1, killed_pen/1, nothing_is_left/1]).
 
 -import(tcp_pairs, [listen/0, pair/0, pair/2, eventually/1, at_rest/1, flush/0, is_gone/1]).
 
@@ -20,10 +20,10 @@
 
 %% Longer than any call here may take on a machine with other things to do, and shorter than what
 %% ends a program that is stopped.
--define(SOON, 8000).
+-define(SOON, 20_000).
 
 suite() ->
-    [{timetrap, {seconds, 40}}].
+    [{timetrap, {seconds, 90}}].
 
 all() ->
     [recv_times_out, recv_of_nothing_times_out, recv_loses_nothing,
@@ -32,7 +32,7 @@ all() ->
      connect_times_out, called_send_times_out, uncalled_send_times_out,
      large_send_times_out, send_timeout_by_setopts, send_timeout_is_inherited,
      waiting_sends_have_their_turn, close_returns, close_of_a_busy_pipe_returns,
-     closed_all_the_same, router_lives_on, nothing_is_left].
+     closed_all_the_same, router_lives_on, killed_pen, nothing_is_left].
 
 init_per_suite(Config) ->
     driver_groups:init(gentcp, Config).
@@ -290,6 +290,33 @@ router_lives_on(_Config) ->
     Ref = soon(fun() -> inet:monitor(C) end),
     true = soon(fun() -> inet:cancel_monitor(Ref) end),
     true = is_list(soon(fun gentcp:which_sockets/0)).
+
+%% The process that writes for the router while the pipe is full is replaced when it dies.
+killed_pen(_Config) ->
+    {C, S} = pair(),
+    {L, _Port} = listen(),
+    Pen = do_pen(C),
+    exit(Pen, kill),
+    eventually(fun() -> do_pen(C) =/= Pen end),
+    stop(),
+    Fillers = fill_pipe(),
+    {error, timeout} = soon(fun() -> gen_tcp:accept(L, 10) end),
+    {error, timeout} = soon(fun() -> gen_tcp:recv(S, 0, 10) end),
+    kill(Fillers),
+    continue(),
+    ok = gen_tcp:send(C, "hello"),
+    {ok, <<"hello">>} = gen_tcp:recv(S, 0, 5000),
+    {error, timeout} = gen_tcp:accept(L, 10).
+
+do_pen(S) ->
+    Router = do_router(S),
+    {links, Links} = process_info(Router, links),
+    Pens = [Pid || Pid <- Links, is_pid(Pid),
+                   {current_function, {gentcp_pen, loop, 3}} =:= process_info(Pid, current_function)],
+    case Pens of
+        [Pen] -> Pen;
+        [] -> do_pen(S)
+    end.
 
 %% Nothing is kept of calls that were withdrawn.
 nothing_is_left(_Config) ->

@@ -50,7 +50,7 @@ func (st *Stack) AddFaults(r fault.Rule) {
 	st.meetAll()
 }
 
-// RemoveFaults removes a rule, and tells whether there was one with this ID. Octets that its
+// RemoveFaults removes a rule, and reports whether there was one with this ID. Octets that its
 // faults hold are passed on.
 func (st *Stack) RemoveFaults(id int64) bool {
 	removed := st.Faults().Remove(id)
@@ -86,7 +86,7 @@ func (st *Stack) meetAll() {
 	}
 }
 
-// mayMeetFaults tells whether it is worth finding out.
+// mayMeetFaults reports whether it is worth finding out.
 func (s *Socket) mayMeetFaults() bool {
 	return s.faults != nil || s.st.faults != nil && !s.st.faults.set.Empty()
 }
@@ -200,7 +200,7 @@ func (s *Socket) SetKin(kin [][]byte) {
 	s.meetFaults()
 }
 
-// CallFaults tells whether there is a fault on calls of this name, so that CallFault has to be asked.
+// CallFaults reports whether there is a fault on calls of this name, so that CallFault has to be asked.
 func (s *Socket) CallFaults(name fault.CallName) bool {
 	return s.faults != nil && s.faults.line.Calls(name)
 }

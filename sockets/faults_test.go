@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gentcp/gentcp/sockets/fault"
-	"github.com/gentcp/gentcp/sockets/packet"
 )
 
 // faultyWorld is a world with a clock that the test moves, and rules for all of its sockets.
@@ -619,30 +618,6 @@ func TestManyOctetsThroughManyFaults(t *testing.T) {
 		}
 		require.Equal(t, data, w.stream(s, len(data)))
 	})
-}
-
-func TestNoFaultsNoAllocation(t *testing.T) {
-	for name, rules := range map[string]bool{"no rule": false, "a rule for nobody": true} {
-		t.Run(name, func(t *testing.T) {
-			w := newFaultyWorld(t)
-			if rules {
-				w.do(func() {
-					w.st.AddFaults(fault.Rule{ID: 1, Selector: fault.AnyOf{}, Faults: []fault.Fault{in(fault.Blackhole{})}})
-				})
-			}
-			s, _ := w.pair(Inet, passive, mode(packet.Raw))
-			w.do(func() {
-				require.Nil(t, s.desc.attached)
-				data := []byte("x")
-				require.Zero(t, testing.AllocsPerRun(100, func() {
-					if s.CallFaults(fault.Send) {
-						panic("a fault")
-					}
-					s.Send(data)
-				}))
-			})
-		})
-	}
 }
 
 // What arrives while the socket writes is read by the chain before the poller can tell of it: whoever waits

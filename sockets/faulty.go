@@ -387,7 +387,7 @@ func (f *faulty) Close() {
 	f.turn()
 }
 
-// resets tells whether closing the descriptor sends a reset: option linger of {true, 0}.
+// resets reports whether closing the descriptor sends a reset: option linger of {true, 0}.
 func (f *faulty) resets() bool {
 	b, err := f.System.Option(unix.SOL_SOCKET, unix.SO_LINGER, make([]byte, 8))
 	return err == nil && len(b) == 8 && f.s.family != Local &&

@@ -285,9 +285,9 @@ func (s *Socket) acceptOne() (*Socket, error) {
 // copied most of its own options when the connection came; the ones that the user has set are
 // set again, as prim_inet:accept/3 does, since they may have changed.
 func (s *Socket) inherit(from *Socket) {
-	netns := s.opts.netns
+	netns, netnsSet := s.opts.netns, s.opts.netnsSet
 	s.opts = from.opts
-	s.opts.netns, s.opts.debug, s.opts.bufferSet = netns, false, false
+	s.opts.netns, s.opts.netnsSet, s.opts.debug, s.opts.bufferSet = netns, netnsSet, false, false
 	s.framer.Mode, s.framer.Size, s.framer.Buffer = from.framer.Mode, from.framer.Size, from.framer.Buffer
 	s.framer.Unparsed = from.framer.Unparsed
 	s.accepted = true

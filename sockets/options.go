@@ -250,6 +250,7 @@ type options struct {
 	noReadAhead      bool
 	lingerZero       bool
 	netns            string
+	netnsSet         bool
 }
 
 func defaultOptions(buffer int) options {

@@ -2,8 +2,9 @@ package sockets
 
 import "golang.org/x/sys/unix"
 
-// maxRawOption is the largest raw option value that is read, as in inet_drv.c.
-const maxRawOption = 64 << 10
+// maxRawOption is the largest raw option value that is read. inet_drv.c has a reply of 64 KB at
+// most, with one octet before the options and 13 before a raw value.
+const maxRawOption = 64<<10 - 14
 
 // GetOption reads an option. For raw options want holds the level, the option and
 // either the value to pass in (Bytes) or room for its size. Not ok: the option has
@@ -56,7 +57,7 @@ func (s *Socket) GetOption(want Option) (o Option, ok bool, err error) {
 	case optNonBlockSend, optExclusiveAddrUse:
 		// Known, without effect on this system.
 	case optNetns:
-		if s.opts.netns == "" {
+		if !s.opts.netnsSet {
 			return o, false, nil
 		}
 		o.Bytes = []byte(s.opts.netns)

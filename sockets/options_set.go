@@ -109,7 +109,7 @@ func (s *Socket) setOption(o *Option) error {
 	case optKin:
 		s.SetKin(o.Kin)
 	case optNetns:
-		s.opts.netns = string(o.Bytes)
+		s.opts.netns, s.opts.netnsSet = string(o.Bytes), true
 	case optReadPackets, optNonBlockSend, optExclusiveAddrUse, optAddMembership, optDropMembership,
 		optBacklog, optFd, optProtocol:
 		// Accepted without effect on a socket that exists.

@@ -264,6 +264,13 @@ func (st *Stack) WatchRead(fd int, f func()) error {
 	return err
 }
 
+// WatchPipe is WatchRead for a pipe: hungUp is called, before f, when nobody can write to it any longer, also if
+// there is still something to read.
+func (st *Stack) WatchPipe(fd int, f, hungUp func()) error {
+	_, err := st.watch(fd, pipeWatch{f, hungUp}, levelRead)
+	return err
+}
+
 // WatchWrite calls f each time fd has become writable after it was not.
 func (st *Stack) WatchWrite(fd int, f func()) error {
 	_, err := st.watch(fd, watchFunc(f), edges)
@@ -276,6 +283,15 @@ func (st *Stack) Unwatch(fd int) { st.poll.remove(fd) }
 type watchFunc func()
 
 func (f watchFunc) ready(Readiness) { f() }
+
+type pipeWatch struct{ read, hungUp func() }
+
+func (w pipeWatch) ready(r Readiness) {
+	if r&HungUp != 0 {
+		w.hungUp()
+	}
+	w.read()
+}
 
 // trigger is when a poller tells of a descriptor.
 type trigger uint8

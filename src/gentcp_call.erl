@@ -34,8 +34,9 @@
 %% How long stock `close' waits for output that does not move.
 -define(CLOSE_LIMIT, 5000).
 
-%% Half a century is as good as for ever, and no timer overflows.
--define(MAX_LIMIT, 50 * 365 * 24 * 3600 * 1000).
+%% The longest time that can be waited for in one go, seven weeks. Beyond it the port program alone
+%% keeps the time.
+-define(MAX_LIMIT, (16#FFFFFFFF - ?GRACE)).
 
 %%
 %% Of the port program
@@ -75,7 +76,8 @@ wait(Ref, Port, Router, Waiting, Writer, Limit) ->
 
 patience(infinity) -> infinity;
 patience({blocked, Limit}) -> patience(Limit);
-patience(Limit) -> min(Limit, ?MAX_LIMIT) + ?GRACE.
+patience(Limit) when Limit > ?MAX_LIMIT -> infinity;
+patience(Limit) -> Limit + ?GRACE.
 
 %% @doc Calls a command that asks for the input of a socket, or changes how it is read, and so ends
 %% the loan of packets.

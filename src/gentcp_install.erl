@@ -32,16 +32,11 @@ install() ->
     global:trans({?MODULE, self()}, fun do_install/0, [node()]).
 
 do_install() ->
-    case application:ensure_all_started(gentcp) of
-        {ok, _Started} ->
-            case gentcp_sup:router() of
-                {ok, _Router} ->
-                    case load(?MODULES) of
-                        ok -> switch(true);
-                        Error -> Error
-                    end;
-                Error ->
-                    Error
+    case gentcp_sup:router() of
+        {ok, _Router} ->
+            case load(?MODULES) of
+                ok -> switch(true);
+                Error -> Error
             end;
         Error ->
             Error

@@ -6,7 +6,7 @@
 %% @private
 -module(gentcp_pen).
 
--export([new/1, write/2]).
+-export([new/1, write/2, renew/2]).
 
 -export_type([pen/0]).
 
@@ -40,6 +40,17 @@ write(#pen{port = Port, writer = Writer, left = Left}, Frame) ->
     catch
         error:badarg -> ok
     end.
+
+%% @doc A process has ended that the calling process is linked to. If it was the one that writes there
+%% is a new pen, unless frames went with it.
+-spec renew(pen(), pid()) -> {ok, pen()} | lost | other.
+renew(#pen{port = Port, writer = Writer, left = Left}, Writer) ->
+    case counters:get(Left, 1) of
+        0 -> {ok, new(Port)};
+        _ -> lost
+    end;
+renew(_Pen, _Other) ->
+    other.
 
 loop(Port, Left, Owner) ->
     receive

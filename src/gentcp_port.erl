@@ -18,7 +18,7 @@
 -module(gentcp_port).
 
 %% Starting.
--export([start_link/1, init/2]).
+-export([start_link/1, init/2, forget/1]).
 
 %% For callers.
 -export([lookup/1, is_orphan/2]).
@@ -163,6 +163,13 @@ new_heir(Shard, Port, Program) ->
     gentcp_shard:opened(Shard, {Heir, Port, Program}),
     Heir.
 
+%% @doc Nobody finds the router of a port any more.
+-spec forget(port()) -> ok.
+forget(Port) ->
+    _ = persistent_term:erase(key(Port)),
+    _ = persistent_term:erase(owners(Port)),
+    ok.
+
 key(Port) ->
     {?MODULE, Port}.
 
@@ -245,6 +252,13 @@ handle({'DOWN', Monitor, process, Lost, _Reason}, #state{heir = {Lost, Monitor}}
     State#state{heir = {Heir, erlang:monitor(process, Heir)}};
 handle({'EXIT', Parent, _Reason}, #state{parent = Parent} = State) ->
     goodbye(State);
+handle({'EXIT', Pid, Reason}, #state{pen = Pen} = State) when is_pid(Pid) ->
+    case gentcp_pen:renew(Pen, Pid) of
+        {ok, New} -> State#state{pen = New};
+        %% The program will never hear what it has to.
+        lost -> port_exit({pen, Reason}, State);
+        other -> State
+    end;
 handle(_Unknown, State) ->
     State.
 
@@ -734,8 +748,7 @@ is_goodbye(Frame) ->
 %% Owners are told of their sockets. Nobody finds the router from now on.
 farewell(#state{port = Port, registry = Registry, credit = Credit} = State) ->
     true = unregister(State#state.name),
-    _ = persistent_term:erase(key(Port)),
-    _ = persistent_term:erase(owners(Port)),
+    forget(Port),
     Sockets = gentcp_registry:sockets(Registry),
     Activities = [gentcp_credit:activity(Credit, Slot, Id) || #socket{id = Id, slot = Slot} <- Sockets],
     lists:foreach(fun(#socket{slot = Slot}) -> gentcp_credit:close(Credit, Slot) end, Sockets),

@@ -12,7 +12,9 @@
 
 -define(CHUNK_SIZE, 256 * 1024).
 
--type program() :: {port(), Router :: pid()}.
+-type program() :: {port(), Router :: pid()}
+                 | fun((gentcp_proto:command()) -> ok | {ok, term()} | {error, term()}).
+%% What a command is called with.
 
 %% @doc `Length' 0 is up to the end of the file. Files with a layer above the
 %% descriptor are `{error, enotsup}', for `file:sendfile/5' to read and send as
@@ -68,4 +70,6 @@ send_chunks(Program, Id, Fd, Offset, Length, Sent) ->
     end.
 
 call({Port, Router}, Command) ->
-    gentcp_call:call(Port, Router, Command, infinity).
+    gentcp_call:call(Port, Router, Command, infinity);
+call(Call, Command) ->
+    Call(Command).

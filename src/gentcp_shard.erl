@@ -165,7 +165,7 @@ watch(#data{port = Port, program = Program} = Data) ->
     Beat = application:get_env(gentcp, heartbeat, infinity),
     Data#data{heartbeat = gentcp_heartbeat:start_link(Port, Program, Beat)}.
 
-ended(#data{heartbeat = Heartbeat, heir = Heir, program = Program} = Data, Actions) ->
+ended(#data{heartbeat = Heartbeat, heir = Heir, port = Port, program = Program} = Data, Actions) ->
     _ = is_pid(Heartbeat) andalso exit(Heartbeat, kill),
     Data1 = Data#data{router = none, heartbeat = none},
     case Heir of
@@ -173,8 +173,9 @@ ended(#data{heartbeat = Heartbeat, heir = Heir, program = Program} = Data, Actio
             gone(Data1, Actions);
         none ->
             %% The heir was lost with the router.
-            Seer = spawn_monitor(fun() -> gentcp_program:see_off(Program, 0) end),
-            {next_state, ending, Data1#data{heir = Seer}, Actions};
+            ok = gentcp_port:forget(Port),
+            Other = spawn_monitor(fun() -> gentcp_program:see_off(Program, 0) end),
+            {next_state, ending, Data1#data{heir = Other}, Actions};
         _ ->
             {next_state, ending, Data1, Actions}
     end.

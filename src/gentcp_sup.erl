@@ -8,7 +8,7 @@
 -export([start_link/0, init/1]).
 
 %% Picking.
--export([router/0, router/1, routers/0]).
+-export([start/0, router/0, router/1, routers/0]).
 
 %% The names of the shards and of their routers, and a counter to take them in turn.
 -define(SHARDS, gentcp_shards).
@@ -44,6 +44,19 @@ init([]) ->
 
 name(Prefix, N) ->
     list_to_atom(Prefix ++ integer_to_list(N)).
+
+%% @doc Starts the application if it does not run, also one that somebody has stopped.
+-spec start() -> ok | {error, term()}.
+start() ->
+    case whereis(?MODULE) of
+        undefined ->
+            case application:ensure_all_started(gentcp) of
+                {ok, _Started} -> ok;
+                {error, _} = Error -> Error
+            end;
+        _Supervisor ->
+            ok
+    end.
 
 %% @equiv router(infinity)
 -spec router() -> {ok, pid()} | {error, atom()}.

@@ -42,9 +42,14 @@ on() ->
     end.
 
 started() ->
-    case gentcp_sup:router() of
-        {ok, _Router} -> ok;
-        Error -> Error
+    case gentcp_sup:start() of
+        ok ->
+            case gentcp_sup:router() of
+                {ok, _Router} -> ok;
+                Error -> Error
+            end;
+        Error ->
+            Error
     end.
 
 failed(Reason) ->

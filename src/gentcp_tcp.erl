@@ -60,7 +60,21 @@ connect(#{addr := {A, B, C, D}, port := Port} = Address, Opts, Timeout)
 connect(#{family := ?FAMILY, addr := loopback, port := _} = Address, Opts, Timeout) ->
     connect(gentcp_open:loopback(?FAMILY, Address), Opts, Timeout);
 connect(#{family := inet6} = Address, Opts, Timeout) when is_list(Opts) ->
-    gentcp_tcp6:connect(Address, Opts, Timeout).
+    case inet_db:tcp_module() of
+        ?MODULE -> gentcp_tcp6:connect(Address, Opts, Timeout);
+        _ -> connect_elsewhere(Address, Opts)
+    end.
+
+%% An address of the other family, that options have brought here. `inet_tcp' has no clause for
+%% it but for the loopback interface, which a socket of this family does not find there.
+connect_elsewhere(#{addr := loopback, port := _} = Address, Opts) ->
+    _ = gentcp_open:loopback(?FAMILY, Address),
+    case inet:connect_options(Opts, ?MODULE) of
+        {ok, _} -> {error, eafnosupport};
+        {error, Reason} -> exit(Reason)
+    end;
+connect_elsewhere(Address, Opts) ->
+    error(function_clause, [Address, Opts]).
 
 -spec connect(inet:ip_address(), inet:port_number(), [term()], timeout()) ->
           {ok, gentcp:socket()} | {error, atom()}.

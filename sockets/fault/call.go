@@ -50,7 +50,7 @@ type Outcome struct {
 	Never bool
 }
 
-// Injected says whether there is anything but the call itself.
+// Injected reports whether there is anything but the call itself.
 func (o Outcome) Injected() bool { return o != Outcome{} }
 
 // anyCall has the bits of all calls.
@@ -99,5 +99,5 @@ func (l *Line) Call(now Instant, name CallName, octets int64) Outcome {
 	return out
 }
 
-// Calls says whether there is a fault on calls of this name, which may or may not act.
+// Calls reports whether there is a fault on calls of this name, which may or may not act.
 func (l *Line) Calls(name CallName) bool { return l != nil && l.names&(1<<name) != 0 }

@@ -37,7 +37,7 @@ type mark struct {
 	by *stage // nil if it came with PushEnd
 }
 
-// silence says whether from the mark on the peer says nothing.
+// silence reports whether from the mark on the peer says nothing.
 func (m *mark) silence() bool { return m.Cut && m.How == Silent }
 
 // End is how a stream ends.
@@ -127,7 +127,7 @@ func (c *Chain) Ready(now Instant) int {
 	return c.ready.octets
 }
 
-// Empty says whether neither octets nor an end are on their way.
+// Empty reports whether neither octets nor an end are on their way.
 func (c *Chain) Empty() bool {
 	for _, st := range c.stages {
 		if st.held.len() > 0 {

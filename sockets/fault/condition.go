@@ -46,7 +46,7 @@ func AfterTime(d time.Duration) Condition { return Condition{kind: afterTime, af
 // to hold.
 func For(d time.Duration) Condition { return Condition{kind: within, after: d} }
 
-// ofOccasions says whether the condition is about occasions rather than about when.
+// ofOccasions reports whether the condition is about occasions rather than about when.
 func (c Condition) ofOccasions() bool { return c.kind <= once }
 
 // tally is what a condition has counted.
@@ -70,7 +70,7 @@ type occasion struct {
 	next Instant
 }
 
-// all says whether all of the conditions hold.
+// all reports whether all of the conditions hold.
 func all(when []Condition, tallies []tally, o *occasion) bool {
 	for i, c := range when {
 		if !c.hold(&tallies[i], o) {

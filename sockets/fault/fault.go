@@ -54,7 +54,7 @@ type part interface {
 	shape(at Instant, octets []byte) (n int, due Instant)
 }
 
-// OnCall says whether the fault is one of calls.
+// OnCall reports whether the fault is one of calls.
 func (f Fault) OnCall() bool {
 	switch f.Action.(type) {
 	case Call, RecordCalls:

@@ -54,10 +54,10 @@ func (s *Set) Meet(now Instant, line *Line, f *Facts, own *Own) *Line {
 	return line
 }
 
-// idle says whether the chain is of no use.
+// idle reports whether the chain is of no use.
 func (c *Chain) idle() bool { return c == nil || len(c.stages) == 0 && c.Empty() }
 
-// Idle says whether the Line has neither a fault nor anything that is held.
+// Idle reports whether the Line has neither a fault nor anything that is held.
 func (l *Line) Idle() bool {
 	return l == nil || len(l.order) == 0 && l.In.idle() && l.Out.idle()
 }
@@ -167,7 +167,7 @@ func (l *Line) unsilence(by *stage) {
 	l.silent = slices.DeleteFunc(l.silent, func(st *stage) bool { return st == by })
 }
 
-// silencedFor says whether nothing goes through a chain because the peer is silent. What has come out
+// silencedFor reports whether nothing goes through a chain because the peer is silent. What has come out
 // of the chain before the peer fell silent still does.
 func (l *Line) silencedFor(c *Chain, now Instant) bool {
 	for _, st := range l.silent {
@@ -193,15 +193,15 @@ func (l *Line) silentUntil(now Instant) Instant {
 	return at
 }
 
-// Silenced says whether the peer has gone and says nothing.
+// Silenced reports whether the peer has gone and says nothing.
 func (l *Line) Silenced(now Instant) bool {
 	return l != nil && slices.ContainsFunc(l.silent, func(st *stage) bool { return now < st.until })
 }
 
-// Streams says whether octets pass through a chain.
+// Streams reports whether octets pass through a chain.
 func (l *Line) Streams() bool { return l != nil && (l.In != nil || l.Out != nil) }
 
-// Release says whether no chain has a fault or anything that is held: then there are none any longer.
+// Release reports whether no chain has a fault or anything that is held: then there are none any longer.
 func (l *Line) Release() bool {
 	if l == nil {
 		return true

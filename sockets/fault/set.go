@@ -64,7 +64,7 @@ func (s *Set) Add(now Instant, r Rule) {
 	s.rules = slices.Insert(s.rules, i, o)
 }
 
-// Remove removes the rule with an ID, and says whether there was one.
+// Remove removes the rule with an ID, and reports whether there was one.
 func (s *Set) Remove(id int64) bool {
 	i, found := s.find(id)
 	if found {
@@ -76,7 +76,7 @@ func (s *Set) Remove(id int64) bool {
 // Clear removes all rules.
 func (s *Set) Clear() { s.rules = nil }
 
-// Empty says whether there is no rule.
+// Empty reports whether there is no rule.
 func (s *Set) Empty() bool { return len(s.rules) == 0 }
 
 // Rules are the rules in the order of their IDs.

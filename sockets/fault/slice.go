@@ -25,5 +25,5 @@ func (s *slice) shape(at Instant, octets []byte) (int, Instant) {
 	return n, at
 }
 
-// room keeps the pieces that wait few: each takes more memory than it has octets.
-func (s *slice) room() int { return min(max(s.Min, 1), 1<<8) << 12 }
+// room keeps the pieces of one turn few: each is a system call, and takes more memory than it has octets.
+func (s *slice) room() int { return min(max(s.Min, 1), 1<<8) << 10 }
