@@ -28,7 +28,7 @@ run(Config, Source, Arguments, Env) ->
      || Module <- filelib:wildcard(filename:join(filename:dirname(File), "*.erl"))],
     {Status, Output} =
         command(filename:join([code:root_dir(), "bin", "ct_run"]),
-                ["-noshell", "-no_auto_compile", "-pa", gentcp(), "-dir", Dir,
+                ["-noshell", "-sname", node_name(), "-no_auto_compile", "-pa", gentcp(), "-dir", Dir,
                  "-suite", filename:basename(File, ".erl"), "-logdir", filename:join(Dir, "logs")
                  | Arguments], [{cd, Dir}, {env, Env}]),
     ct:log("~ts", [Output]),
@@ -40,6 +40,10 @@ run(Config, Source, Arguments, Env) ->
              end,
     #{ok => list_to_integer(element(1, Counts)), failed => list_to_integer(element(2, Counts)),
       skipped => list_to_integer(element(3, Counts)), status => Status, output => Output, dir => Dir}.
+
+%% Without a name ct_run takes one that is the same for all.
+node_name() ->
+    lists:concat([ct_runs_, os:getpid(), "_", erlang:unique_integer([positive])]).
 
 %% The exit status and the output of a command.
 -spec command(file:filename(), [string()], list()) -> {integer(), string()}.
