@@ -218,7 +218,7 @@ accept(Router, Settings, Command, Limit) ->
     end.
 
 %% @doc Asks a router. `closed' if it has ended.
--spec ask(pid(), gentcp_port:question()) -> term().
+-spec ask(pid(), gentcp_questions:question()) -> term().
 ask(Router, Question) ->
     Ref = erlang:monitor(process, Router, [{alias, reply_demonitor}]),
     Router ! {ask, Ref, Question},
