@@ -34,26 +34,25 @@ type injection struct {
 	due   bool   // a send that waits only for those before it
 }
 
-// inject makes a call of a socket, or what faults make of it. It has ms milliseconds, negative for no limit; run
-// is told what is left of them.
-func (d *Session) inject(k *call, name fault.CallName, ms int64, run func(ms int64)) {
-	d.injectOr(k, name, ms, run, func(err error) { k.fail(err) })
+// inject makes a call of a socket, or what faults make of it. Its timeout is negative for no limit; run
+// is given what is left of it.
+func (d *Session) inject(k *call, name fault.CallName, timeout time.Duration, run func(left time.Duration)) {
+	d.injectOr(k, name, timeout, run, func(err error) { k.fail(err) })
 }
 
 // injectOr is inject with another way to fail.
-func (d *Session) injectOr(k *call, name fault.CallName, ms int64, run func(ms int64), fail func(error)) {
+func (d *Session) injectOr(k *call, name fault.CallName, timeout time.Duration, run func(left time.Duration), fail func(error)) {
 	o := k.socket.CallFault(name)
-	delay := o.Delay.Milliseconds()
 	then := func() {
 		if o.Err != nil {
 			fail(o.Err)
 			return
 		}
-		run(max(ms-delay, min(ms, 0)))
+		run(max(timeout-o.Delay, min(timeout, 0)))
 	}
 	switch {
-	case o.Never || ms >= 0 && ms < delay:
-		d.holdUntil(k, name, ms)
+	case o.Never || timeout >= 0 && timeout < o.Delay:
+		d.holdUntil(k, name, timeout)
 	case o.Delay == 0:
 		then()
 	default:
@@ -62,10 +61,10 @@ func (d *Session) injectOr(k *call, name fault.CallName, ms int64, run func(ms i
 }
 
 // holdUntil has a call wait until its time has run out.
-func (d *Session) holdUntil(k *call, name fault.CallName, ms int64) {
+func (d *Session) holdUntil(k *call, name fault.CallName, timeout time.Duration) {
 	j := d.keepWaiting(k, name, func() { k.fail(sockets.ErrTimeout) })
-	if ms >= 0 {
-		j.after(time.Duration(min(ms, maxMilliseconds)) * time.Millisecond)
+	if timeout >= 0 {
+		j.after(timeout)
 	}
 }
 
@@ -136,7 +135,7 @@ func (d *Session) endInjections(s *sockets.Socket) (closes []*call) {
 func (d *Session) closeWithFaults(k *call, s *sockets.Socket) {
 	k.wait(s, cancelNothing)
 	d.injectOr(k, fault.Close, -1,
-		func(int64) { d.flushSends(s); s.Close(k) },
+		func(time.Duration) { d.flushSends(s); s.Close(k) },
 		func(err error) { d.flushSends(s); s.Close(failedClose{k, err}) })
 }
 
@@ -187,11 +186,11 @@ func (d *Session) sendLater(s *sockets.Socket, k *call, o fault.Outcome, run, dr
 	case o.Never && k == nil:
 		return nil
 	case o.Never:
-		ms := int64(-1)
+		timeout := time.Duration(-1)
 		if t, ok, err := s.GetOption(sockets.Option{Name: sockets.SendTimeoutOption}); ok && err == nil {
-			ms = t.Int
+			timeout = milliseconds(t.Int)
 		}
-		d.holdUntil(k, fault.Send, ms)
+		d.holdUntil(k, fault.Send, timeout)
 		k.injected.drop = drop
 		return nil
 	case o.Delay == 0 && len(u.sends) == 0 && o.Err == nil:

@@ -394,7 +394,7 @@ func (w *world) send(s *Socket, data string) error {
 	return w.startSend(s, data).error()
 }
 
-func (w *world) startRecv(s *Socket, length int, timeout int64) *answer {
+func (w *world) startRecv(s *Socket, length int, timeout time.Duration) *answer {
 	w.t.Helper()
 	a := w.answer()
 	w.do(func() { s.Recv(length, timeout, a) })
@@ -408,7 +408,7 @@ func (w *world) recv(s *Socket, length int) (string, error) {
 	return a.data, err
 }
 
-func (w *world) startAccept(l *Socket, timeout int64, hold bool) *answer {
+func (w *world) startAccept(l *Socket, timeout time.Duration, hold bool) *answer {
 	w.t.Helper()
 	a := w.answer()
 	w.do(func() { l.Accept(timeout, hold, a) })
@@ -508,7 +508,7 @@ func (w *world) listen(f Family, opts ...Option) (l *Socket, at Addr) {
 	return l, at
 }
 
-func (w *world) startConnect(f Family, to Addr, timeout int64, opts ...Option) *answer {
+func (w *world) startConnect(f Family, to Addr, timeout time.Duration, opts ...Option) *answer {
 	w.t.Helper()
 	a := w.answer()
 	w.do(func() { w.st.Connect(f, to, nil, with(opts...), timeout, a) })

@@ -1,6 +1,8 @@
 package sockets
 
 import (
+	"time"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/gentcp/gentcp/sockets/packet"
@@ -48,9 +50,14 @@ type receiver struct {
 }
 
 // Recv is gen_tcp:recv/3: a packet of the socket's packet mode, or in raw mode exactly
-// length octets if length > 0. A negative timeout (in milliseconds) waits for ever, 0
-// takes only what has arrived.
-func (s *Socket) Recv(length int, timeout int64, r Receiver) {
+// length octets if length > 0. A negative timeout waits for ever, 0 takes only what has
+// arrived.
+//
+// The error is ErrTimeout, ErrCancelled (see CancelRecv), ErrClosed after the end of the stream or of
+// the socket, EINVAL on an armed socket or for a length in another mode than raw, ENOMEM for a
+// length above 64 MB, EALREADY while another Recv waits, ENOTCONN after an end that has been
+// reported, or what ended the connection, such as ECONNRESET or, for a packet that is too long, EMSGSIZE.
+func (s *Socket) Recv(length int, timeout time.Duration, r Receiver) {
 	if err := s.mayRecv(length); err != nil {
 		r.Received(s, packet.Packet{}, err)
 		return
@@ -67,7 +74,7 @@ func (s *Socket) Recv(length int, timeout int64, r Receiver) {
 	if timeout == 0 && !s.delivering {
 		s.recvFailed(ErrTimeout)
 	} else if timeout >= 0 {
-		s.after(&s.recv.timer, milliseconds(timeout), func() { s.recvFailed(ErrTimeout) })
+		s.after(&s.recv.timer, timeout, func() { s.recvFailed(ErrTimeout) })
 	}
 }
 

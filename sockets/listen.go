@@ -2,6 +2,7 @@ package sockets
 
 import (
 	"fmt"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -179,10 +180,14 @@ func (s *Socket) discard() {
 	s.release()
 }
 
-// Accept takes a connection from a listener. A negative timeout (in milliseconds) waits for
-// ever, 0 takes only a connection that is there. With hold the connection sleeps until
+// Accept is gen_tcp:accept/2: it takes a connection from a listener. A negative timeout waits
+// for ever, 0 takes only a connection that is there. With hold the connection is on hold until
 // Adopt or Return.
-func (s *Socket) Accept(timeout int64, hold bool, done Opened) {
+//
+// The error is ErrTimeout, ErrCancelled (see CancelAccept), ErrClosed if the listener has gone,
+// EINVAL if the socket does not listen, EMFILE if there are Config.MaxSockets sockets, or
+// what accept(2) has failed with.
+func (s *Socket) Accept(timeout time.Duration, hold bool, done Opened) {
 	switch s.state {
 	case listening:
 	case gone:
@@ -205,7 +210,7 @@ func (s *Socket) Accept(timeout int64, hold bool, done Opened) {
 		l.acceptors.remove(p)
 		done.Opened(nil, ErrTimeout)
 	} else if timeout > 0 {
-		s.after(&a.timer, milliseconds(timeout), func() {
+		s.after(&a.timer, timeout, func() {
 			l.acceptors.remove(p)
 			done.Opened(nil, ErrTimeout)
 		})

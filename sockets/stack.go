@@ -534,9 +534,3 @@ func (w *wakeup) close() {
 	_ = unix.Close(w.read)
 	_ = unix.Close(w.write)
 }
-
-// milliseconds converts a timeout of the API. Negative is no limit.
-func milliseconds(ms int64) time.Duration {
-	const most = int64(1<<63-1) / int64(time.Millisecond)
-	return time.Duration(min(ms, most)) * time.Millisecond
-}
