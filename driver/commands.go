@@ -70,7 +70,7 @@ func (d *Session) refuse(c *portproto.Command, err error) {
 		return
 	}
 	if err == errGone {
-		return // the socket's end has been told already
+		return // the socket's end has been reported already
 	}
 	d.out.begin()
 	b := d.out.batch.Buf

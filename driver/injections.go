@@ -25,7 +25,7 @@ type injections struct {
 type injection struct {
 	d     *Session
 	s     *sockets.Socket
-	k     *call // nil for a send that is not called
+	k     *call // nil for a cast
 	name  fault.CallName
 	timer sockets.Timer
 	run   func()
@@ -111,7 +111,7 @@ func (j *injection) fail(err error) {
 	j.d.advanceSends(j.s)
 }
 
-// endInjections answers the calls that wait on a socket which is about to be told gone. Those of close
+// endInjections answers the calls that wait on a socket of which gone is about to be reported. Those of close
 // come back: they are answered afterwards.
 func (d *Session) endInjections(s *sockets.Socket) (closes []*call) {
 	u, ok := s.User.(*user)
@@ -130,7 +130,7 @@ func (d *Session) endInjections(s *sockets.Socket) (closes []*call) {
 	return closes
 }
 
-// closeWithFaults closes a socket for a caller; an error is told of a socket that is closed all the same, as
+// closeWithFaults closes a socket for a caller; an error is reported of a socket that is closed all the same, as
 // close(2) does.
 func (d *Session) closeWithFaults(k *call, s *sockets.Socket) {
 	k.wait(s, cancelNothing)
@@ -168,7 +168,7 @@ func (d *Session) sendWithFaults(c *portproto.Command, s *sockets.Socket, data [
 	}, nil)
 }
 
-// sender is the call of a command that sends, nil if it is not called.
+// sender is the call of a command that sends, nil if it is a cast.
 func (d *Session) sender(c *portproto.Command, s *sockets.Socket) *call {
 	if !c.Called {
 		return nil
@@ -178,8 +178,8 @@ func (d *Session) sender(c *portproto.Command, s *sockets.Socket) *call {
 	return k
 }
 
-// sendLater makes a send, or what faults make of it, behind those that wait. An error is one that nobody
-// has been told.
+// sendLater makes a send, or what faults make of it, behind those that wait. An error is one that has
+// not been reported.
 func (d *Session) sendLater(s *sockets.Socket, k *call, o fault.Outcome, run, drop func()) error {
 	u := d.userOf(s)
 	switch {

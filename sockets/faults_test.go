@@ -620,7 +620,7 @@ func TestManyOctetsThroughManyFaults(t *testing.T) {
 	})
 }
 
-// What arrives while the socket writes is read by the chain before the poller can tell of it: whoever waits
+// What arrives while the socket writes is read by the chain before the poller can report it: whoever waits
 // for it has to hear of it all the same.
 func TestWhatArrivesDuringASendIsTold(t *testing.T) {
 	overFaultyFamilies(t, func(t *testing.T, w *faultyWorld, f Family) {

@@ -56,7 +56,7 @@ func (st *Stack) Listen(f Family, addr *Addr, start Start) (l *Socket, err error
 	return s, nil
 }
 
-// ListenCall is Listen for a caller that waits: it may be told to by faults. It returns the socket that is being opened,
+// ListenCall is Listen for a caller that waits, as faults may have it do. It returns the socket that is being opened,
 // for CancelConnect, or nil if it could not be opened; done may have been answered already.
 func (st *Stack) ListenCall(f Family, addr *Addr, start Start, done Opened) *Socket {
 	done = &openOp{done: done, op: "listen", f: f, addr: addr}
@@ -153,7 +153,7 @@ func takeOver(fd int, f Family) error {
 	return unix.SetNonblock(fd, true)
 }
 
-// Open tells a new socket that its user has heard of it, so that it may speak.
+// Open says that the user knows of a new socket, so that what happens on it may be reported.
 func (s *Socket) Open() {
 	s.opening = false
 	if s.fell {
@@ -172,7 +172,7 @@ func (start Start) descriptor(f Family) (int, error) {
 	return openSocket(f, start.MPTCP)
 }
 
-// discard takes back a socket that nobody has heard of.
+// discard takes back a socket that the user does not know of.
 func (s *Socket) discard() {
 	s.setState(gone)
 	delete(s.st.sockets, s.id)

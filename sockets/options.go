@@ -112,7 +112,7 @@ type row struct {
 	typ   ValueType
 	where Where
 	since int // the first OTP release that has it, 0 for all
-	// The kernel's option. told: a refusal by the kernel is told to the caller;
+	// The kernel's option. told: a refusal by the kernel is reported to the caller;
 	// inet_drv.c keeps quiet about the others for old times' sake.
 	level, opt int
 	told       bool

@@ -295,7 +295,7 @@ func TestFramingError(t *testing.T) {
 		write(t, peer, "\x01\x00 far too long")
 		w.expect(s, "error emsgsize", "closed", "gone emsgsize")
 
-		// Right behind a good packet it is told with the next event only.
+		// Right behind a good packet it is reported with the next event only.
 		s, peer = w.withPeer(f, mode(packet.Two), opt("packet_size", 10))
 		write(t, peer, "\x00\x01x\x01\x00")
 		w.expect(s, "packet x")
