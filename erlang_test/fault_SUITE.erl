@@ -68,7 +68,9 @@ end_per_suite(_Config) ->
     ok.
 
 init_per_group(Group, Config) ->
-    ok = application:load(gentcp),
+    %% Whatever other suites have left.
+    _ = application:stop(gentcp),
+    _ = application:load(gentcp),
     ok = application:set_env(gentcp, shards, case Group of one -> 1; shards -> 2 end),
     {ok, _} = application:ensure_all_started(gentcp),
     ok = gentcp:install(),
