@@ -287,6 +287,24 @@ func TestFinishAfterOctetsIn(t *testing.T) {
 	})
 }
 
+// A cut of both directions at the same moment: the one that comes first is not to keep the other from the peer.
+func TestFinishInTimeOfBothDirections(t *testing.T) {
+	overFaultyFamilies(t, func(t *testing.T, w *faultyWorld, f Family) {
+		s, peer := w.withPeer(f, passive)
+		write(t, peer, "before")
+		w.arrived(s, 6)
+		w.rule(fault.Fault{Way: fault.Both, Action: fault.Cut{Timed: true, Time: time.Second}})
+		require.NoError(t, w.send(s, "abc"))
+		w.pass(time.Second)
+		require.Equal(t, "abc", readEnd(t, peer))
+		got, err := w.recv(s, 6)
+		require.NoError(t, err)
+		require.Equal(t, "before", got, "what had arrived")
+		_, err = w.recv(s, 0)
+		require.ErrorIs(t, err, ErrClosed)
+	})
+}
+
 func TestASendAfterAFinish(t *testing.T) {
 	w := newFaultyWorld(t)
 	s, peer := w.withPeer(Inet, passive, econnreset)

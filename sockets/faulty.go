@@ -312,10 +312,13 @@ func (f *faulty) drain() {
 
 // cutBy ends the connection, as a fault on one of the chains wants.
 func (f *faulty) cutBy(how fault.How, by *fault.Chain) {
+	l := f.line()
 	if f.cut {
+		if f.how == fault.Finish && l.Out == by {
+			f.finishOutput() // which was to end behind what is held, and ends here now
+		}
 		return
 	}
-	l := f.line()
 	if how == fault.Finish {
 		if l.In != nil && l.In != by && !f.ended {
 			f.fill() // what has arrived came before the end
@@ -326,10 +329,7 @@ func (f *faulty) cutBy(how fault.How, by *fault.Chain) {
 		f.ended = f.ended || l.In != nil
 		switch {
 		case l.Out == nil || l.Out == by:
-			if !f.shutDone {
-				f.shutDone = true
-				_ = f.System.Shutdown(unix.SHUT_WR)
-			}
+			f.finishOutput()
 		case f.shut == 0:
 			f.pushShutdown(unix.SHUT_WR)
 			f.drain()
@@ -340,6 +340,14 @@ func (f *faulty) cutBy(how fault.How, by *fault.Chain) {
 	f.cut, f.how = true, how
 	f.s.resetNow(f.System)
 	f.s.Wake(Readable | Writable | HungUp)
+}
+
+// finishOutput has the peer see the end, unless it has.
+func (f *faulty) finishOutput() {
+	if !f.shutDone {
+		f.shutDone = true
+		_ = f.System.Shutdown(unix.SHUT_WR)
+	}
 }
 
 // pushShutdown shuts the next System down behind what is held.
