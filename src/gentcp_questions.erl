@@ -53,7 +53,8 @@ answer({commit, Id, To}, State) ->
             true = erlang:demonitor(Old, [flush]),
             Monitor = gentcp_sockets:monitor_owner(Id, To),
             Socket1 = Socket#socket{owner = To, monitor = Monitor},
-            {ok, end_transfer(Socket1, gentcp_sockets:report_kin(Socket1, State))};
+            State1 = gentcp_sockets:report_kin(Socket1, gentcp_sockets:update(Socket1, State)),
+            {ok, end_transfer(gentcp_sockets:socket(Id, State1), State1)};
         none ->
             {gone, State}
     end;
