@@ -93,7 +93,10 @@ bad_options(Config) ->
                                  {"[{profile, nobody}]", "unknown_profile,nobody"},
                                  {"[{faults, {slice, 0}}]", "bad_fault,\\{slice,0\\}"},
                                  {"[{testcase, a_SUITE, b, [{faults, dance}]}]", "bad_fault,dance"},
-                                 {"[{compare, [stock, other]}]", "bad_option"}]].
+                                 {"[{compare, [stock, other]}]", "bad_option"},
+                                 {"[{explore, [{echoes, [{max_run, 1}]}]}]",
+                                  "echoes,\\{bad_option,\\{max_run,1\\}"},
+                                 {"[{run_options, none}]", "bad_option,\\{run_options,none\\}"}]].
 
 %% Named by the suite itself, for itself alone.
 in_a_suite(Config) ->

@@ -7,14 +7,15 @@
 -export([all/0, init_per_suite/1, end_per_suite/1, end_per_testcase/2]).
 -export([nothing_to_find/1, plans_and_counts/1, finds_an_error/1, finds_a_hang/1, finds_a_cut/1,
          finds_a_framing_bug/1, finds_a_process_left/1, finds_a_socket_left/1, allow/1, bounds/1,
-         baseline/1, an_exit_of_the_process/1, sockets_of_descendants/1, cleans_up/1]).
+         baseline/1, an_exit_of_the_process/1, sockets_of_descendants/1, cleans_up/1,
+         killed_in_a_run/1, bad_options/1]).
 
 -define(LOOPBACK, {127, 0, 0, 1}).
 
 all() ->
     [nothing_to_find, plans_and_counts, finds_an_error, finds_a_hang, finds_a_cut,
      finds_a_framing_bug, finds_a_process_left, finds_a_socket_left, allow, bounds, baseline,
-     an_exit_of_the_process, sockets_of_descendants, cleans_up].
+     an_exit_of_the_process, sockets_of_descendants, cleans_up, killed_in_a_run, bad_options].
 
 init_per_suite(Config) ->
     {ok, _} = application:ensure_all_started(gentcp),
@@ -175,7 +176,9 @@ baseline(_Config) ->
     {error, {baseline, {not_allowed, {raised, error, always}}}} =
         gentcp_fault:explore(fun() -> error(always) end, []),
     {error, {baseline, {left_behind, [_]}}} =
-        gentcp_fault:explore(fun() -> spawn(fun() -> receive stop -> ok end end) end, []).
+        gentcp_fault:explore(fun() -> spawn(fun() -> receive stop -> ok end end) end, []),
+    {error, {baseline, timeout}} =
+        gentcp_fault:explore(fun() -> receive stop -> ok end end, [{run_timeout, 100}]).
 
 %% A link that brings the process down.
 an_exit_of_the_process(_Config) ->
@@ -228,6 +231,34 @@ cleans_up(_Config) ->
     tcp_pairs:eventually(fun() ->
         gentcp_fault:list() =:= [] andalso length(gentcp:which_sockets()) =:= Before
     end).
+
+%% The run ends with its explorer, and so does what it has spawned.
+killed_in_a_run(_Config) ->
+    Self = self(),
+    Pid = spawn(fun() ->
+        gentcp_fault:explore(fun() ->
+            Self ! {runs, self(), spawn(fun() -> receive stop -> ok end end)},
+            receive stop -> ok end
+        end, [])
+    end),
+    {Run, Child} = receive {runs, R, C} -> {R, C} end,
+    Monitors = [erlang:monitor(process, P) || P <- [Run, Child]],
+    exit(Pid, kill),
+    [receive {'DOWN', Monitor, process, _, killed} -> ok
+     after 5000 -> error({outlives, Run, Child})
+     end || Monitor <- Monitors],
+    ok.
+
+%% A misspelt bound would be none.
+bad_options(_Config) ->
+    [?assertEqual({error, {bad_option, Bad}}, gentcp_fault:explore(fun() -> ok end, [{grace, 1}, Bad]))
+     || Bad <- [{max_run, 3}, {max_runs, few}, {calls, [shutdown]}, {calls, recv}, {cuts, [reset]},
+                {allow, true}, {progress, fun() -> ok end}, {run_timeout, 0}, {grace, -1}, errnos]],
+    {error, {bad_option, none}} = gentcp_fault:explore(fun() -> ok end, none),
+    {error, {bad_fault, {error, enothing}, unknown_posix}} =
+        gentcp_fault:explore(fun() -> ok end, [{errnos, [enothing]}]),
+    ?assertError({bad_option, {runtimeout, 3}},
+                 gentcp_fault:replay(fun() -> ok end, [], [{runtimeout, 3}])).
 
 %%
 %% A client and a server that expect everything

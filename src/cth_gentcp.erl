@@ -142,8 +142,15 @@ check({compare, [_ | _] = Drivers}) ->
     Drivers -- [stock, gentcp] =:= [] orelse fail({bad_option, {compare, Drivers}});
 check({matrix, [_ | _] = Profiles}) ->
     lists:foreach(fun(Name) -> check({profile, Name}) end, Profiles);
-check({explore, Cases}) when is_list(Cases) -> ok;
-check({Name, List}) when Name =:= run_options; Name =:= erl_args; Name =:= only, is_list(List) -> ok;
+check({explore, Cases} = Option) when is_list(Cases) ->
+    lists:foreach(fun(Case) when is_atom(Case) -> ok;
+                     ({Case, Options}) when is_atom(Case) ->
+                          _ = [fail({Case, Reason}) || {error, Reason} <- [gentcp_explore:check(Options)]],
+                          ok;
+                     (_) -> fail({bad_option, Option})
+                  end, Cases);
+check({Name, List}) when is_list(List), (Name =:= run_options orelse Name =:= erl_args
+                                         orelse Name =:= only) -> ok;
 check({outcomes, _File}) -> ok;
 check(Other) -> fail({bad_option, Other}).
 

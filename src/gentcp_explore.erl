@@ -11,7 +11,7 @@
 %% @private
 -module(gentcp_explore).
 
--export([run/2, replay/3, format/1]).
+-export([run/2, replay/3, check/1, format/1]).
 
 -export_type([option/0, plan/0, outcome/0, failure/0, verdict/0, report/0]).
 
@@ -26,7 +26,8 @@
                 | {progress, fun((Run :: pos_integer(), Of :: pos_integer(), plan()) -> term())}.
 %% `allow' tells whether an outcome is right, and is asked of returns too; by default all
 %% that return are. `calls', `errnos' and `cuts' choose the faults. A run takes
-%% `run_timeout' at most, by default two seconds and ten times what the first run took;
+%% `run_timeout' at most, by default two seconds and ten times what the first run took, which
+%% may take a minute then;
 %% all of them take `max_time' (60 s) and are `max_runs' (500). `grace' (300) is how long
 %% a process or socket may outlive the run.
 
@@ -67,13 +68,21 @@
 %% @doc Explores. `{failed, Plan, Report}' names the first plan that fails, which is
 %% the simplest of them: short errors come before calls that are never answered, and
 %% these before connections that are cut. An `{error, {baseline, Failure}}' is that the fun
-%% fails with no fault at all. The log of faults is emptied first.
+%% fails with no fault at all, an `{error, {bad_option, Option}}' that an option is none. The
+%% log of faults is emptied first.
 -spec run(fun(() -> term()), [option()]) ->
           {ok, report()} | {failed, plan(), report()} | {error, term()}.
-run(Fun, Options) when is_function(Fun, 0), is_list(Options) ->
+run(Fun, Options) when is_function(Fun, 0) ->
+    case check(Options) of
+        ok -> run_checked(Fun, Options);
+        {error, _} = Error -> Error
+    end.
+
+run_checked(Fun, Options) ->
     Start = now_ms(),
     ok = gentcp_fault:clear_log(),
-    case attempt(Fun, [{{ancestor, self}, record}], 60_000, Options) of
+    FirstTimeout = proplists:get_value(run_timeout, Options, 60_000),
+    case attempt(Fun, [{{ancestor, self}, record}], FirstTimeout, Options) of
         {{failed, Failure}, _Rules} ->
             {error, {baseline, Failure}};
         {error, _} = Error ->
@@ -114,11 +123,42 @@ explore(_Fun, [], Done, _Of, Failures, _Bounds, _Options) ->
 %% @doc Runs a fun under one plan. `run_timeout', `allow' and `grace' count here too.
 -spec replay(fun(() -> term()), plan(), [option()]) -> verdict().
 replay(Fun, Plan, Options) ->
+    _ = [erlang:error(Reason, [Fun, Plan, Options]) || {error, Reason} <- [check(Options)]],
     Timeout = proplists:get_value(run_timeout, Options, 5000),
     case attempt(Fun, rules(Plan), Timeout, Options) of
         {error, Reason} -> erlang:error(Reason, [Fun, Plan, Options]);
         {Verdict, _Rules} -> Verdict
     end.
+
+%% @doc Tells which option is wrong, if one is.
+-spec check(term()) -> ok | {error, {bad_option, term()} | gentcp_fault:bad_fault() | atom()}.
+check([Option | Rest]) ->
+    case check_option(Option) of
+        true -> check(Rest);
+        false -> {error, {bad_option, Option}};
+        {error, _} = Error -> Error
+    end;
+check([]) ->
+    ok;
+check(NoList) ->
+    {error, {bad_option, NoList}}.
+
+check_option({allow, Allow}) -> is_function(Allow, 1);
+check_option({progress, Progress}) -> is_function(Progress, 3);
+check_option({calls, Calls}) -> all_of(Calls, [close | ?CALLS]);
+check_option({cuts, Cuts}) -> all_of(Cuts, [fin, rst, silent]);
+check_option({errnos, Errnos}) when is_list(Errnos) ->
+    %% A rule for no socket shows whether they are some.
+    case gentcp_fault:add({any_of, []}, [{recv, {error, Errno}} || Errno <- Errnos]) of
+        {ok, Rule} -> gentcp_fault:remove(Rule) =:= ok;
+        {error, _} = Error -> Error
+    end;
+check_option({run_timeout, Ms}) -> is_integer(Ms) andalso Ms > 0;
+check_option({Bound, N}) when Bound =:= max_runs; Bound =:= max_time; Bound =:= grace ->
+    is_integer(N) andalso N >= 0;
+check_option(_) -> false.
+
+all_of(Wanted, Known) -> is_list(Wanted) andalso Wanted -- (Wanted -- Known) =:= Wanted.
 
 rules(Plan) ->
     [{{nth, Number, {ancestor, self}}, Fault} || {Number, Fault} <- Plan].
@@ -273,16 +313,33 @@ left_behind({First, _} = Family, Until) ->
 %%
 
 watch(Pid) ->
-    Tracer = spawn_link(fun() -> note([]) end),
+    Explorer = self(),
+    Tracer = spawn(fun() -> note(erlang:monitor(process, Explorer), [Pid]) end),
     1 = erlang:trace(Pid, true, [procs, set_on_spawn, {tracer, Tracer}]),
     {Pid, Tracer}.
 
-note(Pids) ->
+%% Pids has the process itself as its last one.
+note(Explorer, Pids) ->
     receive
-        {trace, _Parent, spawn, Child, _MFA} -> note([Child | Pids]);
-        {members, From, Ref} -> From ! {Ref, Pids}, note(Pids);
+        {trace, _Parent, spawn, Child, _MFA} -> note(Explorer, [Child | Pids]);
+        {members, From, Ref} -> From ! {Ref, lists:droplast(Pids)}, note(Explorer, Pids);
+        {'DOWN', Explorer, process, _, _} -> abandon(Pids);
         stop -> ok;
-        _OtherEvent -> note(Pids)
+        _OtherEvent -> note(Explorer, Pids)
+    end.
+
+%% The explorer was killed: nobody else ends what it has begun.
+abandon([]) ->
+    ok;
+abandon(Pids) ->
+    kill(Pids),
+    Delivered = erlang:trace_delivered(all),
+    abandon(spawned(Delivered, [])).
+
+spawned(Delivered, Pids) ->
+    receive
+        {trace, _Parent, spawn, Child, _MFA} -> spawned(Delivered, [Child | Pids]);
+        {trace_delivered, all, Delivered} -> Pids
     end.
 
 members({_Pid, Tracer}) ->
@@ -293,7 +350,6 @@ members({_Pid, Tracer}) ->
     receive {Ref, Pids} -> Pids end.
 
 dismiss({_Pid, Tracer}) ->
-    true = unlink(Tracer),
     Tracer ! stop,
     ok.
 
