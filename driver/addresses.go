@@ -21,7 +21,7 @@ func readFamily(s *etf.Scanner) (sockets.Family, error) {
 	return 0, bad("a family is inet, inet6 or local")
 }
 
-// readAddress reads an address of PROTOCOL.md section 3.1; none is told by ok.
+// readAddress reads an address of PROTOCOL.md section 3.1; ok is false if there is none.
 func readAddress(s *etf.Scanner, f sockets.Family) (a sockets.Addr, ok bool, err error) {
 	switch s.Kind() {
 	case etf.KindAtom:

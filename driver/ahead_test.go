@@ -76,7 +76,7 @@ func (p *peer) expectAhead(id, loan int, packets string) {
 	require.Empty(p.t, p.queue, "messages behind it in the frame")
 }
 
-// count is how many packets the session takes for received, as getstat tells it after a settle.
+// count is how many packets the session takes for received, as getstat reports it after a settle.
 func (p *peer) count(id, loan, taken int) string {
 	p.t.Helper()
 	return p.call("{settle, %d, %d, %d, {getstat, %[1]d, [recv_cnt, recv_oct]}}", id, loan, taken)

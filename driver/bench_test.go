@@ -70,7 +70,7 @@ func (b *bench) write(data []byte) {
 	}
 }
 
-// done grows with what has been sent and told.
+// done grows with what has been sent and reported.
 func (b *bench) done() int {
 	n, ok := sockets.StatByName("send_cnt")
 	require.True(b.t, ok)

@@ -37,8 +37,8 @@ func (r *commandReader) begin(size int) bool {
 	if !ok {
 		return false
 	}
-	// A send to nobody is refused as a whole, and one that is not called does not wait for
-	// those that are, as its parts would. Faults want to see all of it.
+	// A send to nobody is refused as a whole, and a cast does not wait for
+	// calls, as its parts would. Faults want to see all of it.
 	if s, ok := r.d.stack.Sending(sockets.ID(b.ID)); !ok || s.Busy() && !b.Called && !b.Part || r.d.faultySends(s) {
 		return false
 	}

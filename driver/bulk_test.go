@@ -65,7 +65,7 @@ func TestLongSends(t *testing.T) {
 	}
 }
 
-// An uncalled long send keeps its place among others, also behind a caller that waits.
+// A cast of a long send keeps its place among others, also behind a caller that waits.
 func TestLongSendsKeepTheirPlace(t *testing.T) {
 	p := greeted(t)
 	id, conn := p.full("waits")

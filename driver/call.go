@@ -18,7 +18,7 @@ type call struct {
 	d     *Session
 	tag   etf.RawTerm
 	owner etf.RawTerm // of a call that opens a socket, nil if it is not owned
-	kin   [][]byte    // of a call that accepts, nil if it is not told
+	kin   [][]byte    // of a call that accepts, nil if it is not given
 
 	// How the call is withdrawn while it waits.
 	waits    bool
@@ -186,7 +186,7 @@ func (k *call) FileSent(n int64, err error) {
 	k.okInt(n)
 }
 
-// quiet is the completion of a command that was not called.
+// quiet is the completion of a cast.
 type quiet struct{}
 
 func (quiet) Done(error)            {}

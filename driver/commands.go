@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"runtime/debug"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -69,7 +70,7 @@ func (d *Session) refuse(c *portproto.Command, err error) {
 		return
 	}
 	if err == errGone {
-		return // the socket's end has been told already
+		return // the socket's end has been reported already
 	}
 	d.out.begin()
 	b := d.out.batch.Buf
@@ -158,8 +159,8 @@ func (d *Session) userOf(s *sockets.Socket) *user {
 	return u
 }
 
-// timeout reads milliseconds, or infinity (-1).
-func timeout(s *etf.Scanner) (int64, error) {
+// timeout reads milliseconds, or infinity, which is negative.
+func timeout(s *etf.Scanner) (time.Duration, error) {
 	if s.Kind() == etf.KindAtom {
 		if string(s.Atom()) != "infinity" {
 			return 0, bad("a timeout is in milliseconds, or infinity")
@@ -170,7 +171,14 @@ func timeout(s *etf.Scanner) (int64, error) {
 	if s.Err() != nil {
 		return 0, bad("a timeout is in milliseconds, or infinity")
 	}
-	return max(n, -1), nil
+	return milliseconds(n), nil
+}
+
+// milliseconds converts a time of the protocol. One that is too long for a Duration, 292 years, is the longest;
+// any negative one is no limit.
+func milliseconds(n int64) time.Duration {
+	const most = math.MaxInt64 / int64(time.Millisecond)
+	return time.Duration(max(-1, min(n, most))) * time.Millisecond
 }
 
 // iodata reads the last argument of a command: octets that alias the frame if they are a binary.

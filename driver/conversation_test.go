@@ -12,7 +12,7 @@ import (
 
 // The files of testdata/conversations are whole sessions: lines that begin with > are
 // commands, lines that begin with < are the messages that come, in exactly this order
-// (how they share frames is not told). A $Name stands for what the first message that
+// (how they share frames is left open). A $Name stands for what the first message that
 // has it says there.
 func TestConversations(t *testing.T) {
 	files, err := filepath.Glob("testdata/conversations/*.txt")

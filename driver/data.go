@@ -3,6 +3,7 @@ package driver
 import (
 	"math"
 	"slices"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -58,7 +59,7 @@ func (d *Session) cmdSendPart(c *portproto.Command, s *sockets.Socket) error {
 // cmdRecv is {recv, Id, Length, Timeout} or {recv, Id, Length, Timeout, Told}.
 func (d *Session) cmdRecv(c *portproto.Command, s *sockets.Socket) error {
 	n := c.Args.Uint()
-	ms, err := timeout(&c.Args)
+	limit, err := timeout(&c.Args)
 	wait := false
 	if err == nil && c.Arity == 5 {
 		wait, err = d.mayOvertake(c, s)
@@ -76,10 +77,10 @@ func (d *Session) cmdRecv(c *portproto.Command, s *sockets.Socket) error {
 	k := d.newCall(c)
 	k.wait(s, cancelRecv)
 	if s.CallFaults(fault.Recv) {
-		d.inject(k, fault.Recv, ms, func(ms int64) { s.Recv(length, ms, k) })
+		d.inject(k, fault.Recv, limit, func(left time.Duration) { s.Recv(length, left, k) })
 		return nil
 	}
-	s.Recv(length, ms, k)
+	s.Recv(length, limit, k)
 	return nil
 }
 

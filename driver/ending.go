@@ -44,9 +44,9 @@ func (d *Session) finish(cut error) {
 	}
 	d.ending = true
 	d.in.ended = true
-	d.stack.Unwatch(d.in.fd) // whose end would be told again and again
+	d.stack.Unwatch(d.in.fd) // whose end would be reported again and again
 	d.out.flush()
-	d.out.ended = true // nobody is told of what follows
+	d.out.ended = true // what follows is reported to nobody
 	d.stack.Pause()
 	if cut != nil {
 		d.abort(cut)

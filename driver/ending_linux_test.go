@@ -56,7 +56,7 @@ func TestOrderlyEndDelivers(t *testing.T) {
 	assert.NoError(t, p.end())
 }
 
-// A stream that is cut within a frame, or that cannot be told apart, resets all connections.
+// A stream that ends within a frame, or that cannot be cut into frames, resets all connections.
 func TestCutStreamsReset(t *testing.T) {
 	for name, octets := range map[string]string{
 		"in a length": "\x00\x00", "in a frame": "\x00\x00\x00\x05\x83h", "too long": "\xff\xff\xff\xff",

@@ -78,7 +78,7 @@ func TestEndOfStdin(t *testing.T) {
 	})
 }
 
-// What the session was told before the end it does and answers.
+// What the session was asked before the end it does and answers.
 func TestCommandsBeforeTheEnd(t *testing.T) {
 	p := greeted(t)
 	p.write(append(frameOf(t, "{call, 1, ping}"), frameOf(t, "{call, 2, sockets}")...))
@@ -174,7 +174,7 @@ func TestBrokenFrameStreams(t *testing.T) {
 	assert.Contains(t, p.next(), "pong", "the longest frame is taken")
 }
 
-// Descriptors that cannot be watched are told, and nothing is left open.
+// Descriptors that cannot be watched are reported, and nothing is left open.
 func TestDescriptorsThatAreNoPipes(t *testing.T) {
 	file, err := os.CreateTemp(t.TempDir(), "")
 	require.NoError(t, err)

@@ -8,7 +8,7 @@ import (
 )
 
 // errGone is a command for a socket that has gone in the meantime: the node had no way to
-// know, so it is told only if it asked.
+// know, so it is answered only if it has called.
 var errGone = fmt.Errorf("driver: the socket has gone: %w", sockets.ErrClosed)
 
 // badOption is an option that does not exist here, or has a value of the wrong type.

@@ -250,7 +250,7 @@ func TestRecordedCallsAndOctets(t *testing.T) {
 	}
 }
 
-// A socket that is told to be somebody's before it is told at all meets the faults of that one.
+// A socket that is given an owner before it is reported at all meets the faults of that one.
 func TestKinThatOpens(t *testing.T) {
 	p := greeted(t)
 	require.Equal(t, "ok", p.call("{fault_rule, 1, {owner, me}, [{listen, {error, eacces}}, {connect, {error, eacces}}]}"))

@@ -57,7 +57,7 @@ func TestStdoutBlocked(t *testing.T) {
 	}
 	require.Less(t, written, bound, "what nobody reads has been taken in")
 
-	// Commands are read all the same, and sockets that have nothing to tell go on.
+	// Commands are read all the same, and sockets that have nothing to report go on.
 	p.send("{call, meanwhile, sockets}")
 	got, answered := 0, false
 	_ = conn.SetWriteDeadline(time.Time{})
@@ -124,7 +124,7 @@ func TestTooMuchCredit(t *testing.T) {
 	require.Empty(t, p.alive())
 }
 
-// With send_credit the payload of uncalled sends, and nothing else, is given back.
+// With send_credit the payload of casts of send, and nothing else, is given back.
 func TestSendCredit(t *testing.T) {
 	p := start(t, Config{}, "{hello, 1, #{send_credit => true}}")
 	l := p.open("{listen, inet, {loopback, 0}, [binary, {packet, 4}, {active, false}]}")
@@ -155,7 +155,7 @@ func TestSendCredit(t *testing.T) {
 		}
 	}
 	assert.LessOrEqual(t, given, sent)
-	// The end of the connection is told by a window of 0: call the next send.
+	// The end of the connection is reported by a window of 0: call the next send.
 	p.send("{close, 3}")
 	assert.Contains(t, p.until("{gone,2,normal}"), "{tcp_closed,2}")
 }

@@ -91,7 +91,7 @@ func reply(tag string) []byte {
 	return etf.AppendAtom(b, "pong")
 }
 
-// reachesOut tells whether a command may touch more than this test: only listen on any port
+// reachesOut reports whether a command may touch more than this test: only listen on any port
 // of the loopback address, and connect to its port 1, where nobody is, are for a fuzzer.
 func reachesOut(c *portproto.Command) bool {
 	switch string(c.Name) {

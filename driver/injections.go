@@ -25,7 +25,7 @@ type injections struct {
 type injection struct {
 	d     *Session
 	s     *sockets.Socket
-	k     *call // nil for a send that is not called
+	k     *call // nil for a cast
 	name  fault.CallName
 	timer sockets.Timer
 	run   func()
@@ -34,26 +34,25 @@ type injection struct {
 	due   bool   // a send that waits only for those before it
 }
 
-// inject makes a call of a socket, or what faults make of it. It has ms milliseconds, negative for no limit; run
-// is told what is left of them.
-func (d *Session) inject(k *call, name fault.CallName, ms int64, run func(ms int64)) {
-	d.injectOr(k, name, ms, run, func(err error) { k.fail(err) })
+// inject makes a call of a socket, or what faults make of it. Its timeout is negative for no limit; run
+// is given what is left of it.
+func (d *Session) inject(k *call, name fault.CallName, timeout time.Duration, run func(left time.Duration)) {
+	d.injectOr(k, name, timeout, run, func(err error) { k.fail(err) })
 }
 
 // injectOr is inject with another way to fail.
-func (d *Session) injectOr(k *call, name fault.CallName, ms int64, run func(ms int64), fail func(error)) {
+func (d *Session) injectOr(k *call, name fault.CallName, timeout time.Duration, run func(left time.Duration), fail func(error)) {
 	o := k.socket.CallFault(name)
-	delay := o.Delay.Milliseconds()
 	then := func() {
 		if o.Err != nil {
 			fail(o.Err)
 			return
 		}
-		run(max(ms-delay, min(ms, 0)))
+		run(max(timeout-o.Delay, min(timeout, 0)))
 	}
 	switch {
-	case o.Never || ms >= 0 && ms < delay:
-		d.holdUntil(k, name, ms)
+	case o.Never || timeout >= 0 && timeout < o.Delay:
+		d.holdUntil(k, name, timeout)
 	case o.Delay == 0:
 		then()
 	default:
@@ -62,10 +61,10 @@ func (d *Session) injectOr(k *call, name fault.CallName, ms int64, run func(ms i
 }
 
 // holdUntil has a call wait until its time has run out.
-func (d *Session) holdUntil(k *call, name fault.CallName, ms int64) {
+func (d *Session) holdUntil(k *call, name fault.CallName, timeout time.Duration) {
 	j := d.keepWaiting(k, name, func() { k.fail(sockets.ErrTimeout) })
-	if ms >= 0 {
-		j.after(time.Duration(min(ms, maxMilliseconds)) * time.Millisecond)
+	if timeout >= 0 {
+		j.after(timeout)
 	}
 }
 
@@ -112,7 +111,7 @@ func (j *injection) fail(err error) {
 	j.d.advanceSends(j.s)
 }
 
-// endInjections answers the calls that wait on a socket which is about to be told gone. Those of close
+// endInjections answers the calls that wait on a socket of which gone is about to be reported. Those of close
 // come back: they are answered afterwards.
 func (d *Session) endInjections(s *sockets.Socket) (closes []*call) {
 	u, ok := s.User.(*user)
@@ -131,12 +130,12 @@ func (d *Session) endInjections(s *sockets.Socket) (closes []*call) {
 	return closes
 }
 
-// closeWithFaults closes a socket for a caller; an error is told of a socket that is closed all the same, as
+// closeWithFaults closes a socket for a caller; an error is reported of a socket that is closed all the same, as
 // close(2) does.
 func (d *Session) closeWithFaults(k *call, s *sockets.Socket) {
 	k.wait(s, cancelNothing)
 	d.injectOr(k, fault.Close, -1,
-		func(int64) { d.flushSends(s); s.Close(k) },
+		func(time.Duration) { d.flushSends(s); s.Close(k) },
 		func(err error) { d.flushSends(s); s.Close(failedClose{k, err}) })
 }
 
@@ -169,7 +168,7 @@ func (d *Session) sendWithFaults(c *portproto.Command, s *sockets.Socket, data [
 	}, nil)
 }
 
-// sender is the call of a command that sends, nil if it is not called.
+// sender is the call of a command that sends, nil if it is a cast.
 func (d *Session) sender(c *portproto.Command, s *sockets.Socket) *call {
 	if !c.Called {
 		return nil
@@ -179,19 +178,19 @@ func (d *Session) sender(c *portproto.Command, s *sockets.Socket) *call {
 	return k
 }
 
-// sendLater makes a send, or what faults make of it, behind those that wait. An error is one that nobody
-// has been told.
+// sendLater makes a send, or what faults make of it, behind those that wait. An error is one that has
+// not been reported.
 func (d *Session) sendLater(s *sockets.Socket, k *call, o fault.Outcome, run, drop func()) error {
 	u := d.userOf(s)
 	switch {
 	case o.Never && k == nil:
 		return nil
 	case o.Never:
-		ms := int64(-1)
+		timeout := time.Duration(-1)
 		if t, ok, err := s.GetOption(sockets.Option{Name: sockets.SendTimeoutOption}); ok && err == nil {
-			ms = t.Int
+			timeout = milliseconds(t.Int)
 		}
-		d.holdUntil(k, fault.Send, ms)
+		d.holdUntil(k, fault.Send, timeout)
 		k.injected.drop = drop
 		return nil
 	case o.Delay == 0 && len(u.sends) == 0 && o.Err == nil:

@@ -55,7 +55,7 @@ func (r *commandReader) ready() {
 	}
 }
 
-// read tells whether a read of stdin has brought anything.
+// read reports whether a read of stdin has brought anything.
 func (r *commandReader) read(n int, err error) bool {
 	switch {
 	case err == unix.EAGAIN || err == unix.EINTR:
@@ -124,7 +124,7 @@ func (r *commandReader) commands() {
 	r.d.stack.Uncork()
 }
 
-// more tells whether another whole frame has been read.
+// more reports whether another whole frame has been read.
 func (r *commandReader) more() bool {
 	frame, _, _ := portproto.NextFrame(r.buf[r.start:r.end], r.d.cfg.MaxFrame)
 	return frame != nil

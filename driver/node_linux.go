@@ -15,7 +15,7 @@ import (
 // In good order a node closes the port first and ends after that, be it by init:stop, by halt, which waits
 // until all that was written is in the pipe, or because it only stops its application. A process that is killed
 // is about to end before the kernel closes its descriptors. So what the node does at the moment when stdin ends
-// tells them apart, if one looks early enough: a thread waits for just that. Of a node that has ended by then the
+// distinguishes them, if one looks early enough: a thread waits for just that. Of a node that has ended by then the
 // kernel may say how (Linux 6.15 and newer).
 type node struct {
 	pid, pidfd int
@@ -103,7 +103,7 @@ func (n *node) look() {
 	}
 }
 
-// outcome tells how the node has ended, after stdin has.
+// outcome reports how the node has ended, after stdin has.
 func (n *node) outcome() outcome {
 	if n == nil {
 		return orderly // nothing says otherwise
@@ -130,7 +130,7 @@ const crashed = 1
 // exiting is PF_EXITING of the flags in proc(5): set before a process closes its descriptors.
 const exiting = 0x4
 
-// running tells whether a process runs and is not about to end.
+// running reports whether a process runs and is not about to end.
 func running(pid int) bool {
 	state, _, flags, ok := processStat(pid)
 	return ok && state != "Z" && state != "X" && flags&exiting == 0

@@ -2,7 +2,7 @@
 
 package driver
 
-// node would be the process at the other end; here its end is not told apart from that of stdin.
+// node would be the process at the other end; here its end is not distinguished from that of stdin.
 type node struct{}
 
 type outcome uint8

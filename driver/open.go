@@ -1,6 +1,8 @@
 package driver
 
 import (
+	"time"
+
 	"github.com/gentcp/gentcp/etf"
 	"github.com/gentcp/gentcp/portproto"
 	"github.com/gentcp/gentcp/sockets"
@@ -105,7 +107,7 @@ func (d *Session) cmdConnect(c *portproto.Command, _ *sockets.Socket) error {
 		return err
 	}
 	options := c.Args.Raw()
-	ms, err := timeout(&c.Args)
+	limit, err := timeout(&c.Args)
 	if err == nil {
 		err = c.Args.Finish()
 	}
@@ -123,7 +125,7 @@ func (d *Session) cmdConnect(c *portproto.Command, _ *sockets.Socket) error {
 	}
 	k := d.newCall(c)
 	k.wait(nil, cancelConnect)
-	if s := d.stack.Connect(f, remote, from, start, ms, k); s != nil && k.waits && k.socket == nil {
+	if s := d.stack.Connect(f, remote, from, start, limit, k); s != nil && k.waits && k.socket == nil {
 		k.socket = s
 	}
 	return nil
@@ -152,7 +154,7 @@ func (d *Session) cmdFdOpen(c *portproto.Command, _ *sockets.Socket) error {
 
 // cmdAccept is {accept, Id, Timeout}, {accept, Id, Timeout, hold} or {accept, Id, Timeout, hold, Kin}.
 func (d *Session) cmdAccept(c *portproto.Command, s *sockets.Socket) error {
-	ms, err := timeout(&c.Args)
+	limit, err := timeout(&c.Args)
 	if err != nil {
 		return err
 	}
@@ -173,10 +175,10 @@ func (d *Session) cmdAccept(c *portproto.Command, s *sockets.Socket) error {
 	k.kin = kin
 	k.wait(s, cancelAccept)
 	if s.CallFaults(fault.Accept) {
-		d.inject(k, fault.Accept, ms, func(ms int64) { s.Accept(ms, hold, k) })
+		d.inject(k, fault.Accept, limit, func(left time.Duration) { s.Accept(left, hold, k) })
 		return nil
 	}
-	s.Accept(ms, hold, k)
+	s.Accept(limit, hold, k)
 	return nil
 }
 

@@ -114,10 +114,10 @@ func (w *messageWriter) postpone() {
 	}
 }
 
-// empty tells whether all that was gathered has been written.
+// empty reports whether all that was gathered has been written.
 func (w *messageWriter) empty() bool { return w.backlog.empty() && len(w.batch.Buf) == 0 }
 
-// splices tells whether stdout takes everything at once, also from another descriptor.
+// splices reports whether stdout takes everything at once, also from another descriptor.
 func (w *messageWriter) splices() bool {
 	return !w.d.cfg.Without.Splice && !w.blocked && !w.ended && w.backlog.empty() && len(w.batch.Buf) < directFrom
 }

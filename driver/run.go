@@ -9,7 +9,7 @@ import (
 
 const (
 	// aheadFrame is the size from which on another message of a loan is begun, so that the
-	// node can tell that the packets of the first have been taken while it still has others.
+	// node can report that the packets of the first have been taken while it still has others.
 	aheadFrame = 32 << 10
 	// linesFrame is the same for http packets that are sent to be parsed. A node that keeps
 	// a part of one keeps the frame: in stock it keeps a buffer of 1460 octets.
@@ -37,7 +37,7 @@ type run struct {
 	count int
 }
 
-// is tells whether the next packet of s can be added.
+// is reports whether the next packet of s can be added.
 func (r *run) is(s *sockets.Socket, kind runKind) bool {
 	return r.kind == kind && r.s == s && (kind == inList || r.mode == s.PacketMode())
 }

@@ -28,7 +28,7 @@ type Config struct {
 // ErrHello ends a session whose other end speaks another version, or no hello.
 var ErrHello = errors.New("driver: no hello of this protocol version")
 
-// ErrStream ends a session whose frames cannot be told apart any longer.
+// ErrStream ends a session whose stdin can no longer be cut into frames.
 var ErrStream = errors.New("driver: the stream of frames is broken")
 
 // Session serves one node over a pair of descriptors.
@@ -51,7 +51,7 @@ type Session struct {
 	unsure  map[sockets.ID]*answers // sockets with commands that wait for news of answers
 	resumed *sockets.Socket         // of which there is news
 
-	lastID    sockets.ID // the latest socket that the node has heard of
+	lastID    sockets.ID // the latest socket that the node knows of
 	waiting   waitingCalls
 	freeCalls *call
 	present   portproto.Command // that is being carried out; here it costs no allocation

@@ -38,7 +38,7 @@ type answers struct {
 	held    [][]byte // frames of commands, first come first; nil for one that was withdrawn
 }
 
-// mayOvertake reads the count that a command has as its last argument, and tells whether there are
+// mayOvertake reads the count that a command has as its last argument, and reports whether there are
 // more answers than that.
 func (d *Session) mayOvertake(c *portproto.Command, s *sockets.Socket) (bool, error) {
 	told := c.Args.Uint()
@@ -48,7 +48,7 @@ func (d *Session) mayOvertake(c *portproto.Command, s *sockets.Socket) (bool, er
 	return d.turn != sure && uint16(told) != d.userOf(s).answers.given, nil
 }
 
-// mustWait tells whether a command that asks for input comes behind one that is held.
+// mustWait reports whether a command that asks for input comes behind one that is held.
 func (d *Session) mustWait(row *command, s *sockets.Socket) bool {
 	return d.turn == fresh && len(d.userOf(s).answers.held) > 0 && row != unreadRow
 }

@@ -2,13 +2,16 @@ package driver
 
 import (
 	"fmt"
+	"math"
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+	"pgregory.net/rapid"
 )
 
 // waiting are the calls that wait: each begins one that is called with tag waits.
@@ -139,6 +142,49 @@ func TestTimeouts(t *testing.T) {
 	for _, bad := range []string{"soon", "1.5", "<<\"1\">>", "[]"} {
 		assert.Equal(t, `{error,{bad_command,<<"a timeout is in milliseconds, or infinity">>}}`, p.call("{recv, %d, 0, %s}", c, bad))
 	}
+}
+
+// A timeout that does not fit into what counts time here is a very long one, with faults and without.
+func TestTimeoutsOfAnyLength(t *testing.T) {
+	p := greeted(t)
+	l, c, s := p.pair("[{active, false}]", "[{active, false}]")
+	for _, rules := range []string{"[]", "[{accept, {delay, 1}}, {connect, {delay, 1}}, {recv, {delay, 1}}]", "[{accept, never}, {connect, never}, {recv, never}]"} {
+		require.Equal(t, "ok", p.call("{fault_rule, 1, all, %s}", rules))
+		// 2^58 milliseconds are 0 in 64 bits of nanoseconds.
+		for _, ms := range []int64{1 << 32, 50 * 365 * 24 * 3600 * 1000, 1 << 58, math.MaxInt64} {
+			p.send("{call, recv, {recv, %d, 4, %d}}", c, ms)
+			p.send("{call, accept, {accept, %d, %d}}", l, ms)
+			require.Empty(t, p.alive(), "%s %d", rules, ms)
+			if strings.Contains(rules, "never") {
+				p.send("{cancel, recv}")
+				p.expect("{reply, recv, {error, cancelled}}")
+				p.send("{cancel, accept}")
+				p.expect("{reply, accept, {error, cancelled}}")
+				continue
+			}
+			assert.Equal(t, "ok", p.call("{send, %d, \"late\"}", s))
+			p.expect("{reply, recv, {ok, \"late\"}}")
+			p.send("{call, connect, {connect, inet, {loopback, %d}, undefined, [], %d}}", p.port(l), ms)
+			for range 2 { // in any order
+				assert.Contains(t, p.next(), ",{ok,")
+			}
+		}
+	}
+}
+
+func TestMillisecondsSaturate(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.Int64().Draw(t, "n")
+		d := milliseconds(n)
+		switch {
+		case n < 0:
+			require.Equal(t, time.Duration(-1)*time.Millisecond, d)
+		case n <= math.MaxInt64/1_000_000:
+			require.Equal(t, n, d.Milliseconds())
+		default:
+			require.Equal(t, int64(math.MaxInt64/1_000_000), d.Milliseconds())
+		}
+	})
 }
 
 // Acceptors with a time limit are answered once when their listener ends: no timer of theirs

@@ -8,7 +8,7 @@ import (
 // Without says which of the techniques that make a session fast are left out, for the bench to
 // show what each of them brings.
 type Without struct {
-	Credit   bool // sends that nobody waits for, in a window that is told
+	Credit   bool // casts of send, in a window that is reported
 	Inline   bool // a send is written by whoever has read its command
 	Coalesce bool // small sends of one socket share a system call
 	Batch    bool // messages share frames and system calls

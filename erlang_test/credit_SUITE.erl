@@ -48,8 +48,10 @@ is_suspended(Pid) ->
 whole_again(C, S, Whole) ->
     Reader = spawn_link(fun() -> read(S) end),
     {_, Credit, Slot, Id} = shared(C),
-    true = gentcp_credit:reserve(Credit, Slot, Id, available(C)),
-    ?assert(available(C) < 1000),
+    %% What was sent before may still give credit back.
+    eventually(fun() ->
+        gentcp_credit:reserve(Credit, Slot, Id, available(C)) andalso available(C) < 1000
+    end),
     ok = gen_tcp:send(C, <<0:8000>>),
     ?assertEqual(Whole, available(C)),
     unlink(Reader),

@@ -1,7 +1,7 @@
 %% @doc Runs suites with `ct_run' in an OS process of their own, and tells what came of it.
 -module(ct_runs).
 
--export([run/3, run/4, command/3, find/1, gentcp/0, logs/2]).
+-export([ct_run/2, run/3, run/4, command/3, find/1, gentcp/0, logs/2]).
 
 -export_type([result/0]).
 
@@ -27,9 +27,8 @@ run(Config, Source, Arguments, Env) ->
     [{ok, _} = compile:file(Module, [debug_info, {outdir, Dir}])
      || Module <- filelib:wildcard(filename:join(filename:dirname(File), "*.erl"))],
     {Status, Output} =
-        command(filename:join([code:root_dir(), "bin", "ct_run"]),
-                ["-noshell", "-no_auto_compile", "-pa", gentcp(), "-dir", Dir,
-                 "-suite", filename:basename(File, ".erl"), "-logdir", filename:join(Dir, "logs")
+        ct_run(["-pa", gentcp(), "-dir", Dir,
+                "-suite", filename:basename(File, ".erl"), "-logdir", filename:join(Dir, "logs")
                  | Arguments], [{cd, Dir}, {env, Env}]),
     ct:log("~ts", [Output]),
     Counts = case re:run(Output, "TEST COMPLETE, (\\d+) ok, (\\d+) failed(?:, (\\d+) skipped)?",
@@ -40,6 +39,13 @@ run(Config, Source, Arguments, Env) ->
              end,
     #{ok => list_to_integer(element(1, Counts)), failed => list_to_integer(element(2, Counts)),
       skipped => list_to_integer(element(3, Counts)), status => Status, output => Output, dir => Dir}.
+
+%% Runs ct_run. Without a name it takes one that is the same for all nodes that it starts.
+-spec ct_run([string()], list()) -> {integer(), string()}.
+ct_run(Arguments, Options) ->
+    Name = lists:concat([ct_runs_, os:getpid(), "_", erlang:unique_integer([positive])]),
+    command(filename:join([code:root_dir(), "bin", "ct_run"]),
+            ["-noshell", "-sname", Name, "-no_auto_compile" | Arguments], Options).
 
 %% The exit status and the output of a command.
 -spec command(file:filename(), [string()], list()) -> {integer(), string()}.

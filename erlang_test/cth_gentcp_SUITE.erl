@@ -189,23 +189,25 @@ rebar3(Config) ->
 echo_suite_of_otp(Config) ->
     Release = erlang:system_info(otp_release),
     Fetch = ct_runs:find("scripts/fetch-otp-tests"),
-    Sources = filename:join([filename:dirname(filename:dirname(Fetch)), "_build", "conformance",
-                             Release, "otp"]),
-    case ct_runs:command(Fetch, [Sources], []) of
+    Otp = filename:join([filename:dirname(filename:dirname(Fetch)), "_build", "conformance", Release,
+                         "otp"]),
+    case ct_runs:command(Fetch, [Otp], []) of
         {0, _} ->
+            Sources = filename:join([Otp, "kernel", "test"]),
             Dir = filename:join(proplists:get_value(priv_dir, Config), "otp"),
             ok = filelib:ensure_path(Dir),
             [{ok, _} = compile:file(File, [{outdir, Dir}, {i, Sources}, nowarn_deprecated_function])
-             || File <- filelib:wildcard(filename:join(Sources, "*.erl"))],
+             || Name <- ["kernel/test/gen_tcp_echo_SUITE.erl", "kernel/test/kernel_test_*.erl",
+                         "common_test/test_server/ts_install_cth.erl"],
+                File <- filelib:wildcard(filename:join(Otp, Name))],
             Large = ["active_echo", "passive_echo", "active_once_echo"],
             Small = ["slow_active_echo", "slow_passive_echo", "limit_active_echo",
                      "limit_passive_echo", "large_limit_active_echo", "large_limit_passive_echo"],
             lists:foreach(fun({Options, Cases}) ->
                 {_, Output} =
-                    ct_runs:command(filename:join([code:root_dir(), "bin", "ct_run"]),
-                                    ["-noshell", "-no_auto_compile", "-pa", ct_runs:gentcp(), Dir,
-                                     "-dir", Dir, "-suite", "gen_tcp_echo_SUITE", "-logdir", Dir,
-                                     "-ct_hooks", "cth_gentcp", Options, "-case" | Cases], []),
+                    ct_runs:ct_run(["-pa", ct_runs:gentcp(), Dir, "-dir", Dir,
+                                    "-suite", "gen_tcp_echo_SUITE", "-logdir", Dir,
+                                    "-ct_hooks", "cth_gentcp", Options, "-case" | Cases], []),
                 ct:log("~ts", [Output]),
                 says(Output, "gen_tcp_echo_SUITE runs over gentcp"),
                 says(Output, io_lib:format("TEST COMPLETE, ~b ok, 0 failed", [length(Cases)]))

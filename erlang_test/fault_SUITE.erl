@@ -27,7 +27,7 @@
 %% Rules.
 -export([removal_passes_on/1, with_clears/1, with_clears_after_a_kill/1, rules_survive_the_server/1,
          rules_survive_the_program/1, selectors/1, listener_of_another_process/1,
-         ancestors_apart/1, ancestors_of_tasks/1, sockets_that_exist/1, new_owner/1,
+         ancestors_apart/1, ancestors_of_tasks/1, sockets_that_exist/1, new_owner/1, owners_in_between/1,
          option_is_inherited/1]).
 
 %% Chance.
@@ -56,7 +56,7 @@ groups() ->
        nth_call, nth_connection, once_and_after, for_a_time, probability_bounds,
        removal_passes_on, with_clears, with_clears_after_a_kill, rules_survive_the_server,
        rules_survive_the_program, selectors, listener_of_another_process,
-       ancestors_apart, ancestors_of_tasks, sockets_that_exist, new_owner, option_is_inherited,
+       ancestors_apart, ancestors_of_tasks, sockets_that_exist, new_owner, owners_in_between, option_is_inherited,
        same_seed_same_slices, log_tells,
        ssl_over_faults, http_over_faults, ssh_over_faults, local_sockets]},
      {shards, [], [every_shard, rules_survive_the_program, ancestors_apart, log_tells]}].
@@ -68,7 +68,9 @@ end_per_suite(_Config) ->
     ok.
 
 init_per_group(Group, Config) ->
-    ok = application:load(gentcp),
+    %% Whatever other suites have left.
+    _ = application:stop(gentcp),
+    _ = application:load(gentcp),
     ok = application:set_env(gentcp, shards, case Group of one -> 1; shards -> 2 end),
     {ok, _} = application:ensure_all_started(gentcp),
     ok = gentcp:install(),
@@ -762,6 +764,27 @@ new_owner(_Config) ->
         {error, timeout} = gen_tcp:recv(S, 0, 0)
     end),
     Other ! stop,
+    do_close([S]).
+
+%% A socket is the descendant of all who have had it, as ssl hands its sockets on.
+owners_in_between(_Config) ->
+    {C, S} = tcp_pairs:pair(),
+    Me = self(),
+    Last = spawn_link(fun() -> receive stop -> ok end end),
+    Between = spawn_link(fun() ->
+        receive {socket, Socket} -> Me ! {passed, gen_tcp:controlling_process(Socket, Last)} end,
+        receive stop -> ok end
+    end),
+    gentcp_fault:with({ancestor, Between}, {recv, {error, eio}}, fun() ->
+        {error, timeout} = gen_tcp:recv(C, 0, 0),
+        ok = gen_tcp:controlling_process(C, Between),
+        {error, eio} = gen_tcp:recv(C, 0, 0),
+        Between ! {socket, C},
+        receive {passed, Result} -> ok = Result end,
+        {error, eio} = gen_tcp:recv(C, 0, 0)
+    end),
+    Last ! stop,
+    Between ! stop,
     do_close([S]).
 
 option_is_inherited(_Config) ->

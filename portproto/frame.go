@@ -88,7 +88,7 @@ func (b *Batch) seal(more int) {
 	b.count = 0
 }
 
-// Open tells whether a frame is open, so that Buf may not be written yet.
+// Open reports whether a frame is open, so that Buf may not be written yet.
 func (b *Batch) Open() bool { return b.count > 0 }
 
 // Reset drops what is in Buf: it has been written, or is kept elsewhere. No frame may be open.

@@ -105,7 +105,7 @@ type NodeHello struct {
 	Lines      bool   `etf:"lines"`  // the node parses http packets
 	OTP        int    `etf:"otp"`    // 0: the newest
 	ERTS       string `etf:"erts"`   // the version of the runtime, empty: the newest of the release
-	OSPid      int    `etf:"os_pid"` // 0: not told
+	OSPid      int    `etf:"os_pid"` // 0: not given
 }
 
 // ReadHello reads the arguments of the node's hello: {hello, Version} or

@@ -25,8 +25,8 @@ type active struct {
 }
 
 // set changes the mode as inet_drv.c does: a count is added to what is left of
-// the last one, and anything else forgets it. fell tells that the result of
-// a count was not positive, which is told with tcp_passive every time.
+// the last one, and anything else forgets it. fell reports that the result of
+// a count was not positive, which is reported with tcp_passive every time.
 func (a *active) set(mode ActiveMode, n int) (fell bool, err error) {
 	if mode != ActiveN {
 		*a = active{mode: mode}
@@ -44,7 +44,7 @@ func (a *active) set(mode ActiveMode, n int) (fell bool, err error) {
 	return false, nil
 }
 
-// delivered counts one packet. fell tells that the count has come to 0.
+// delivered counts one packet. fell reports that the count has come to 0.
 func (a *active) delivered() (fell bool) {
 	switch a.mode {
 	case Once:

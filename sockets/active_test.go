@@ -10,7 +10,7 @@ import (
 )
 
 // TestActiveArithmetic is what inet:setopts/2 says of {active, N}: counts add up, and a
-// result that is not positive is told every time.
+// result that is not positive is reported every time.
 func TestActiveArithmetic(t *testing.T) {
 	off, on, once := active{mode: Passive}, active{mode: Active}, active{mode: Once}
 	count := func(n int) active { return active{mode: ActiveN, count: n} }
@@ -126,7 +126,7 @@ func TestActiveModesOfASocket(t *testing.T) {
 		require.False(t, on(w, server.Active), "once has fired")
 		w.arrived(server, 2)
 
-		// What is pending has been told when SetOptions returns.
+		// What is pending has been reported when SetOptions returns.
 		require.NoError(t, w.set(server, activeOnce))
 		require.Equal(t, []string{"packet a", "packet b"}, w.sink.told(server))
 
@@ -139,7 +139,7 @@ func TestActiveModesOfASocket(t *testing.T) {
 		require.NoError(t, w.set(server, optN(-7)))
 		w.expect(server, "packet a", "packet b", "packet c", "packet d", "passive", "packet e", "passive", "passive")
 
-		// Nothing, not even the end, is told of a passive socket; then all of it.
+		// Nothing, not even the end, is reported of a passive socket; then all of it.
 		send("f")
 		w.do(client.CloseNow)
 		w.ended(server)

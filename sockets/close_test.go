@@ -2,6 +2,7 @@ package sockets
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -18,7 +19,7 @@ func TestCloseWithNothingQueuedReturnsAtOnce(t *testing.T) {
 		recv := w.answer()
 		w.do(func() {
 			require.NoError(t, s.SetOptions([]Option{passive}))
-			s.Recv(0, 3600_000, recv)
+			s.Recv(0, time.Hour, recv)
 			a := w.answer()
 			s.Close(a)
 			require.Equal(t, 1, a.count)

@@ -1,6 +1,8 @@
 package sockets
 
 import (
+	"time"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/gentcp/gentcp/sockets/fault"
@@ -13,11 +15,15 @@ type dial struct {
 	delay Timer // of a fault
 }
 
-// Connect opens a connection. from, if not nil, is bound first. A negative timeout (in
-// milliseconds) waits as long as the operating system does. It returns the socket
-// that connects, for CancelConnect, or nil if it could not be opened; done may have been answered
-// already. Errors are of type *OpError.
-func (st *Stack) Connect(f Family, to Addr, from *Addr, start Start, timeout int64, done Opened) *Socket {
+// Connect is gen_tcp:connect/4: it opens a connection. from, if not nil, is bound first. A
+// negative timeout waits as long as the operating system does, 0 only for what succeeds at once.
+// It returns the socket that connects, for CancelConnect, or nil if it could not be opened; done may
+// have been answered already.
+//
+// Errors are of type *OpError, for ErrTimeout, ErrCancelled (see CancelConnect), EMFILE if there are
+// Config.MaxSockets sockets, EAFNOSUPPORT for an address of another family, or what the system
+// has failed with, such as ECONNREFUSED.
+func (st *Stack) Connect(f Family, to Addr, from *Addr, start Start, timeout time.Duration, done Opened) *Socket {
 	done = &openOp{done: done, op: "connect", f: f, addr: &to}
 	s, err := st.open(f, start)
 	if err != nil {
@@ -35,7 +41,7 @@ func (st *Stack) Connect(f Family, to Addr, from *Addr, start Start, timeout int
 		return nil
 	}
 	if s.dial != nil && timeout >= 0 {
-		s.after(&s.dial.timer, milliseconds(timeout), func() { s.connectDone(ErrTimeout) })
+		s.after(&s.dial.timer, timeout, func() { s.connectDone(ErrTimeout) })
 	}
 	return s
 }

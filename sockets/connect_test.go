@@ -4,6 +4,7 @@ import (
 	"net"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -36,7 +37,7 @@ func unanswered(t *testing.T) Addr {
 func TestConnectRefused(t *testing.T) {
 	overFamilies(t, func(t *testing.T, w *world, f Family) {
 		at := refusing(t, w, f)
-		for _, timeout := range []int64{-1, 3600_000} {
+		for _, timeout := range []time.Duration{-1, time.Hour} {
 			require.ErrorIs(t, w.startConnect(f, at, timeout).error(), unix.ECONNREFUSED)
 		}
 		w.do(func() {
@@ -49,11 +50,11 @@ func TestConnectRefused(t *testing.T) {
 func TestConnectTimeoutAndCancel(t *testing.T) {
 	w := newWorld(t, Config{})
 	at := unanswered(t)
-	require.ErrorIs(t, w.startConnect(Inet, at, 1).error(), ErrTimeout)
+	require.ErrorIs(t, w.startConnect(Inet, at, time.Millisecond).error(), ErrTimeout)
 
 	a := w.answer()
 	var s *Socket
-	w.do(func() { s = w.st.Connect(Inet, at, nil, with(), 3600_000, a) })
+	w.do(func() { s = w.st.Connect(Inet, at, nil, with(), time.Hour, a) })
 	a.open()
 	w.do(func() {
 		require.Equal(t, []string{"connecting", "open"}, s.States())
@@ -73,7 +74,7 @@ func TestConnectingSocketThatIsClosedAnswersItsCaller(t *testing.T) {
 	at := unanswered(t)
 	a := w.answer()
 	var s *Socket
-	w.do(func() { s = w.st.Connect(Inet, at, nil, with(), 3600_000, a) })
+	w.do(func() { s = w.st.Connect(Inet, at, nil, with(), time.Hour, a) })
 	a.open()
 	require.NoError(t, w.startClose(s).error())
 	require.ErrorIs(t, a.error(), ErrClosed)

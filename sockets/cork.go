@@ -18,7 +18,7 @@ func (s *Socket) dropCork() {
 	s.out.corked = nil
 }
 
-// corkBuffer borrows a buffer for small sends.
+// corkBuffer takes a buffer from the Stack for small sends.
 func (st *Stack) corkBuffer() []byte {
 	if n := len(st.corkBuffers); n > 0 {
 		b := st.corkBuffers[n-1]

@@ -6,7 +6,7 @@ import "golang.org/x/sys/unix"
 // hundred microseconds of a fast connection.
 const maxWindow = 256 << 10
 
-// openWindow tells how much can be sent without filling the kernel's buffer. The
+// openWindow reports how much can be sent without filling the kernel's buffer. The
 // kernel's figure includes its own overhead, so half of it counts.
 func (s *Socket) openWindow() {
 	if s.state != connected || s.held || s.out.strict || s.out.callsOnly {
@@ -19,7 +19,7 @@ func (s *Socket) openWindow() {
 	s.setWindow(min(size/2, maxWindow))
 }
 
-// setWindow tells of a change of the window, and gives back the credit of what
+// setWindow reports a change of the window, and gives back the credit of what
 // has left.
 func (s *Socket) setWindow(window int) {
 	if window == s.out.window && (s.out.uncredited == 0 || !s.out.empty()) {
@@ -36,8 +36,8 @@ func (s *Socket) returnCredit() {
 	}
 }
 
-// SettleCredit gives back all credit that can be given back, so that a sender that has got none can tell
-// what is missing.
+// SettleCredit gives back all credit that can be given back, so that a sender that has got none
+// knows what is missing.
 func (s *Socket) SettleCredit() {
 	s.flushCork()
 	if s.out.uncredited > 0 && s.out.empty() {

@@ -19,13 +19,13 @@ type descriptor struct {
 	letGo bool
 	local bool
 	// endsShort: a short read does not mean that nothing is left. It is so before urgent data, and
-	// once the end of the stream is to be read, of which the poller tells only once.
+	// once the end of the stream is to be read, which the poller reports only once.
 	endsShort bool
 }
 
 func newDescriptor(fd int, f Family) descriptor { return descriptor{fd: fd, local: f == Local} }
 
-// open tells whether the socket has its descriptor.
+// open reports whether the socket has its descriptor.
 func (d *descriptor) open() bool { return d.fd >= 0 && !d.letGo }
 
 // read reads into p. n is 0 without an error at the end of the stream. drained: nothing is left
@@ -76,7 +76,7 @@ func (d *descriptor) sendFile(from int, offset int64, n int) (int, error) {
 	return d.write([][]byte{buf[:got]}, false)
 }
 
-// moves tells whether octets may be moved within the kernel: not past a System that wants to
+// moves reports whether octets may be moved within the kernel: not past a System that wants to
 // see them.
 func (d *descriptor) moves() bool { return d.attached == nil }
 

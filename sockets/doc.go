@@ -20,7 +20,8 @@
 // # Calls and completions
 //
 // A call that may have to wait takes a completion and answers it exactly once,
-// perhaps before the call returns. Nothing here blocks.
+// perhaps before the call returns. Nothing here blocks. A timeout is a [time.Duration]: a negative
+// one waits for ever, and 0 takes only what is there.
 //
 // # Limits
 //

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
+	"time"
 
 	"github.com/gentcp/gentcp/sockets"
 	"github.com/gentcp/gentcp/sockets/packet"
@@ -95,7 +96,7 @@ func ExampleSocket_Recv() {
 	}
 	to := sockets.Addr{Family: sockets.Inet, IP: sockets.Loopback(sockets.Inet), Port: uint16(l.Addr().(*net.TCPAddr).Port)}
 	passive := sockets.WithActive(sockets.Passive)
-	stack.Connect(sockets.Inet, to, nil, sockets.Start{Options: []sockets.Option{passive}}, 5000,
+	stack.Connect(sockets.Inet, to, nil, sockets.Start{Options: []sockets.Option{passive}}, 5*time.Second,
 		opened(func(s *sockets.Socket, err error) {
 			if err != nil {
 				fmt.Println(sockets.PosixName(err))

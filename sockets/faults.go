@@ -194,7 +194,7 @@ func (s *Socket) setFaults(own *fault.Own) {
 	s.meetFaults()
 }
 
-// SetKin tells who owns the socket, then whoever that comes from, for selectors.
+// SetKin says who owns the socket, then whoever that comes from, for selectors.
 func (s *Socket) SetKin(kin [][]byte) {
 	s.withFaults().kin = kin
 	s.meetFaults()

@@ -219,7 +219,7 @@ func TestBlackhole(t *testing.T) {
 		write(t, peer, "in")
 		require.NoError(t, peer.(interface{ CloseWrite() error }).CloseWrite())
 		w.until("all is held", func() bool { return s.faults.system.ended })
-		a := w.startRecv(s, 2, 3_600_000)
+		a := w.startRecv(s, 2, time.Hour)
 		w.pass(time.Hour - 1)
 		w.do(a.open)
 		w.do(func() { silence(t, peer) })
@@ -381,7 +381,7 @@ func TestSilent(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "abc", got)
 		require.NoError(t, w.send(s, "xyz"))
-		a := w.startRecv(s, 3, 3_600_000)
+		a := w.startRecv(s, 3, time.Hour)
 		w.pass(time.Hour)
 		require.ErrorIs(t, a.error(), ErrTimeout)
 		require.NoError(t, w.startClose(s).error())
@@ -518,7 +518,7 @@ func TestConnectNever(t *testing.T) {
 	w := newFaultyWorld(t)
 	l, at := w.listen(Inet)
 	w.rule(fault.Fault{Action: fault.Call{Name: fault.Connect, Never: true}})
-	a := w.startConnect(Inet, at, 1000)
+	a := w.startConnect(Inet, at, time.Second)
 	w.pass(time.Second - 1)
 	w.do(a.open)
 	require.ErrorIs(t, w.startAccept(l, 0, false).error(), ErrTimeout, "the listener hears nothing")
@@ -638,7 +638,7 @@ func TestManyOctetsThroughManyFaults(t *testing.T) {
 	})
 }
 
-// What arrives while the socket writes is read by the chain before the poller can tell of it: whoever waits
+// What arrives while the socket writes is read by the chain before the poller can report it: whoever waits
 // for it has to hear of it all the same.
 func TestWhatArrivesDuringASendIsTold(t *testing.T) {
 	overFaultyFamilies(t, func(t *testing.T, w *faultyWorld, f Family) {

@@ -17,13 +17,13 @@ type faulty struct {
 	timer Timer
 	limit Timer // of the life after Close
 
-	ended    bool // the end of the input has been pushed, or told where there is no chain for it
+	ended    bool // the end of the input has been pushed, or reported where there is no chain for it
 	inFull   bool // there was more to read than the chain takes
 	blocked  bool // the kernel takes no more for now
-	waits    bool // a write has been told to wait for room
+	waits    bool // a write has been refused until there is room
 	shut     int  // how the next System is to be shut down behind what is held, plus one; 0: not at all
 	shutDone bool
-	failed   error // of a write of what was held: the next write tells it
+	failed   error // of a write of what was held: the next write reports it
 	cut      bool
 	how      fault.How // the connection has been cut
 	closing  bool
@@ -95,7 +95,7 @@ func (f *faulty) turn() {
 	}
 	f.schedule()
 	if l := f.line(); l != nil && l.In != nil {
-		// Perhaps it was read here and now, so that the poller has nothing to tell of.
+		// Perhaps it was read here and now, so that the poller has nothing to report.
 		if octets, end := l.In.Front(f.now()); len(octets) > 0 || end != nil {
 			f.s.Wake(Readable)
 		}

@@ -2,23 +2,23 @@ package sockets
 
 import "golang.org/x/sys/unix"
 
-// This file is how connections end: which call, or which message, tells about it,
+// This file is how connections end: which call, or which message, reports it,
 // and what the calls after it say. It follows tcp_recv_closed, tcp_recv_error and
 // tcp_send_or_shutdown_error of inet_drv.c.
 
-// ending is what a socket that has come to its end has still to tell, and who waits for it to close.
+// ending is what a socket that has come to its end has still to report, and who waits for it to close.
 type ending struct {
 	delayedCloseSend bool // the next send says that the connection is closed, those behind it ENOTCONN
 	delayedCloseRecv bool // the same for recv
 	delayedReset     bool // and that it has been reset
-	closedTold       bool // Closed has been told
+	closedTold       bool // Closed has been reported
 	closers          []*closer
 	crashed          bool
 	drains           bool // Drain waits for it
 }
 
 // endForRecv is what recv says on a socket that is not connected. The first call
-// after a failure that no recv has told yet hears of it.
+// after a failure that no recv has reported yet reports it.
 func (s *Socket) endForRecv() error {
 	if s.state == gone {
 		return ErrClosed
@@ -102,7 +102,7 @@ func (s *Socket) recvError(err error) {
 }
 
 // abortSenders drops the output of a socket with a blocked sender, or a sendfile,
-// and tells whether there was one.
+// and reports whether there was one.
 func (s *Socket) abortSenders() bool {
 	if s.out.blocked == nil && s.out.files == 0 {
 		return false
@@ -172,7 +172,7 @@ func (s *Socket) sendFailed(err error, done Completer) {
 	s.resumeWaiting()
 }
 
-// tellClosed tells Closed once in the life of a socket.
+// tellClosed reports Closed once in the life of a socket.
 func (s *Socket) tellClosed() {
 	if !s.closedTold && s.state != gone {
 		s.closedTold = true
@@ -180,14 +180,14 @@ func (s *Socket) tellClosed() {
 	}
 }
 
-// tellError tells an error, and nothing of a socket that has gone.
+// tellError reports an error, and nothing of a socket that has gone.
 func (s *Socket) tellError(err error) {
 	if s.state != gone {
 		s.st.sink.Error(s, err)
 	}
 }
 
-// tellPassive tells that a count has come to 0.
+// tellPassive reports that a count has come to 0.
 func (s *Socket) tellPassive() {
 	if s.state != gone {
 		s.st.sink.Passive(s)
@@ -214,7 +214,7 @@ func (s *Socket) becomeHusk() {
 
 func (s *Socket) becomeHuskQuietly() {
 	if s.state == gone {
-		return // closed by a callback that has just been told
+		return // closed by a callback that has just been called
 	}
 	s.setState(husk)
 	s.clearInput()
@@ -223,7 +223,7 @@ func (s *Socket) becomeHuskQuietly() {
 	s.setStrict()
 }
 
-// setStrict makes every send a call from now on: there is something to be told.
+// setStrict makes every send a call from now on: there is something to be reported.
 func (s *Socket) setStrict() {
 	s.out.strict = true
 	s.setWindow(0)
@@ -269,7 +269,7 @@ func (s *Socket) finish(reason error, flush bool) {
 	s.answerClosers()
 }
 
-// endWaiting answers those who wait to send on a socket that has gone. Uncalled sends have been
+// endWaiting answers those who wait to send on a socket that has gone. Casts of send have been
 // taken as sent: with flush they are.
 func (s *Socket) endWaiting(flush bool) {
 	for s.out.waiting.count > 0 {

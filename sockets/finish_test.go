@@ -257,7 +257,7 @@ func TestEndOfStreamWithOutputQueued(t *testing.T) {
 		w.expect(s, "closed")
 		require.Equal(t, data, read(t, peer, big))
 
-		// Suspended senders are not forgotten when the blocked one is told.
+		// Suspended senders are not forgotten when the blocked one is answered.
 		s, peer = w.withPeer(f, eocFalse)
 		w.fill(s, big)
 		blocked, suspended = w.startSend(s, "1"), w.startSend(s, "2")

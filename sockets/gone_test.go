@@ -8,7 +8,7 @@ import (
 	"github.com/gentcp/gentcp/sockets/packet"
 )
 
-// The recorder of every test fails it if anything is told of a socket that has gone. These are
+// The recorder of every test fails it if anything is reported of a socket that has gone. These are
 // the moments at which that was hard.
 
 func TestNothingIsToldAfterGoneThatAnOversizedFrameBrings(t *testing.T) {

@@ -24,7 +24,7 @@ import (
 const patience = 10 * time.Second
 
 // world is a Stack that runs in a goroutine of its own, with a Sink that writes down
-// what it is told. Tests act on sockets through do.
+// what is reported to it. Tests act on sockets through do.
 type world struct {
 	t    testing.TB
 	st   *Stack
@@ -143,7 +143,7 @@ func openDescriptors(t testing.TB) int {
 	return len(entries)
 }
 
-// recorder is a Sink that writes down what it is told, a line for each call:
+// recorder is a Sink that writes down what is reported to it, a line for each call:
 // "packet DATA", "passive", "error NAME", "closed", "gone", "gone NAME".
 type recorder struct {
 	mu      sync.Mutex
@@ -160,14 +160,14 @@ type recorder struct {
 	on func(s *Socket, event string)
 }
 
-// grant is what Credit has told.
+// grant is what Credit has reported.
 type grant struct{ octets, window int }
 
 func newRecorder() *recorder {
 	return &recorder{changed: make(chan struct{}), events: map[ID][]string{}, credit: map[ID][]grant{}, gone: map[ID]bool{}}
 }
 
-// alive says that nothing is told of a socket that has gone.
+// alive says that nothing is reported of a socket that has gone.
 func (r *recorder) alive(s *Socket, event string) {
 	if r.gone[s.id] && r.t != nil {
 		assert.Fail(r.t, "told after gone", "socket %d: %s", s.id, event)
@@ -227,14 +227,14 @@ func (r *recorder) String() string {
 	return strings.Join(r.order, "\n")
 }
 
-// told is what has been told of s so far.
+// told is what has been reported of s so far.
 func (r *recorder) told(s *Socket) []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return append([]string{}, r.events[s.id]...)
 }
 
-// forget drops what has been told of s.
+// forget drops what has been reported of s.
 func (r *recorder) forget(s *Socket) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -254,7 +254,7 @@ func (w *world) onPacket(f func(s *Socket, p packet.Packet)) {
 	w.do(func() { w.sink.onPacket = f })
 }
 
-// wait waits until ok is true of what the sink has been told.
+// wait waits until ok is true of what has been reported to the sink.
 func (w *world) wait(what string, ok func() bool) {
 	w.t.Helper()
 	deadline := time.After(patience)
@@ -280,7 +280,7 @@ func (w *world) expect(s *Socket, events ...string) {
 	require.Equal(w.t, events, w.sink.told(s))
 }
 
-// expectNone says that nothing has been told of s. It is only conclusive after
+// expectNone says that nothing has been reported of s. It is only conclusive after
 // something that would have come later.
 func (w *world) expectNone(s *Socket) {
 	w.t.Helper()
@@ -394,7 +394,7 @@ func (w *world) send(s *Socket, data string) error {
 	return w.startSend(s, data).error()
 }
 
-func (w *world) startRecv(s *Socket, length int, timeout int64) *answer {
+func (w *world) startRecv(s *Socket, length int, timeout time.Duration) *answer {
 	w.t.Helper()
 	a := w.answer()
 	w.do(func() { s.Recv(length, timeout, a) })
@@ -408,7 +408,7 @@ func (w *world) recv(s *Socket, length int) (string, error) {
 	return a.data, err
 }
 
-func (w *world) startAccept(l *Socket, timeout int64, hold bool) *answer {
+func (w *world) startAccept(l *Socket, timeout time.Duration, hold bool) *answer {
 	w.t.Helper()
 	a := w.answer()
 	w.do(func() { l.Accept(timeout, hold, a) })
@@ -508,7 +508,7 @@ func (w *world) listen(f Family, opts ...Option) (l *Socket, at Addr) {
 	return l, at
 }
 
-func (w *world) startConnect(f Family, to Addr, timeout int64, opts ...Option) *answer {
+func (w *world) startConnect(f Family, to Addr, timeout time.Duration, opts ...Option) *answer {
 	w.t.Helper()
 	a := w.answer()
 	w.do(func() { w.st.Connect(f, to, nil, with(opts...), timeout, a) })

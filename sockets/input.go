@@ -1,6 +1,8 @@
 package sockets
 
 import (
+	"time"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/gentcp/gentcp/sockets/packet"
@@ -27,8 +29,8 @@ type incoming struct {
 	delivering bool   // a callback is being called with a packet
 	room       []byte // what in was cut from, if it came from the Stack
 	recv       receiver
-	peerEnded  bool    // the poller has told of the end of the stream
-	readEnded  bool    // the end of the stream has been told; only calls look again
+	peerEnded  bool    // the poller has reported the end of the stream
+	readEnded  bool    // the end of the stream has been reported; only calls look again
 	held       bool    // accepted and not adopted
 	from       *Socket // the listener of a held connection
 	bulk       bool    // the last read has brought a lot
@@ -48,9 +50,14 @@ type receiver struct {
 }
 
 // Recv is gen_tcp:recv/3: a packet of the socket's packet mode, or in raw mode exactly
-// length octets if length > 0. A negative timeout (in milliseconds) waits for ever, 0
-// takes only what has arrived.
-func (s *Socket) Recv(length int, timeout int64, r Receiver) {
+// length octets if length > 0. A negative timeout waits for ever, 0 takes only what has
+// arrived.
+//
+// The error is ErrTimeout, ErrCancelled (see CancelRecv), ErrClosed after the end of the stream or of
+// the socket, EINVAL on an armed socket or for a length in another mode than raw, ENOMEM for a
+// length above 64 MB, EALREADY while another Recv waits, ENOTCONN after an end that has been
+// reported, or what ended the connection, such as ECONNRESET or, for a packet that is too long, EMSGSIZE.
+func (s *Socket) Recv(length int, timeout time.Duration, r Receiver) {
 	if err := s.mayRecv(length); err != nil {
 		r.Received(s, packet.Packet{}, err)
 		return
@@ -67,7 +74,7 @@ func (s *Socket) Recv(length int, timeout int64, r Receiver) {
 	if timeout == 0 && !s.delivering {
 		s.recvFailed(ErrTimeout)
 	} else if timeout >= 0 {
-		s.after(&s.recv.timer, milliseconds(timeout), func() { s.recvFailed(ErrTimeout) })
+		s.after(&s.recv.timer, timeout, func() { s.recvFailed(ErrTimeout) })
 	}
 }
 
@@ -147,7 +154,7 @@ func (s *Socket) restartInput() {
 
 func (s *Socket) wanted() bool { return s.opts.active.armed() || s.recv.r != nil }
 
-// mayRead tells whether events of the poller lead to reading.
+// mayRead reports whether events of the poller lead to reading.
 func (s *Socket) mayRead() bool {
 	return s.state == connected && !s.held && s.wanted() && (!s.readEnded || s.recv.r != nil)
 }
@@ -178,7 +185,7 @@ func (s *Socket) mayReadNow() bool {
 	return s.state == connected && s.desc.open() && s.wanted()
 }
 
-// deliverBuffered delivers from the input that was read before. It tells whether
+// deliverBuffered delivers from the input that was read before. It reports whether
 // reading may go on.
 func (s *Socket) deliverBuffered() bool {
 	if s.delivering {
@@ -195,7 +202,7 @@ func (s *Socket) deliverBuffered() bool {
 	delivered, err := s.parse()
 	if err != nil {
 		if delivered > 0 {
-			return true // told with the next event: inet_drv.c is as late
+			return true // reported with the next event: inet_drv.c is as late
 		}
 		s.recvError(err)
 		return false
@@ -212,7 +219,7 @@ func (s *Socket) consume(n int) {
 	s.in = s.in[n:]
 }
 
-// readOnce reads once and delivers. It tells whether there may be more to read.
+// readOnce reads once and delivers. It reports whether there may be more to read.
 func (s *Socket) readOnce() bool {
 	if s.splice() {
 		return s.mayReadNow()
@@ -384,7 +391,7 @@ func (s *Socket) deliver(p packet.Packet, n int) {
 		if s.opts.deliverPort {
 			s.portInput += uint64(len(p.Data))
 		}
-		// Counted before it is told, so that the sink may arm the socket again.
+		// Counted before it is reported, so that the sink may arm the socket again.
 		fell := s.opts.active.delivered()
 		s.st.sink.Packet(s, p)
 		if fell && s.state == connected {

@@ -2,6 +2,7 @@ package sockets
 
 import (
 	"fmt"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -55,7 +56,7 @@ func (st *Stack) Listen(f Family, addr *Addr, start Start) (l *Socket, err error
 	return s, nil
 }
 
-// ListenCall is Listen for a caller that waits: it may be told to by faults. It returns the socket that is being opened,
+// ListenCall is Listen for a caller that waits, as faults may have it do. It returns the socket that is being opened,
 // for CancelConnect, or nil if it could not be opened; done may have been answered already.
 func (st *Stack) ListenCall(f Family, addr *Addr, start Start, done Opened) *Socket {
 	done = &openOp{done: done, op: "listen", f: f, addr: addr}
@@ -152,7 +153,7 @@ func takeOver(fd int, f Family) error {
 	return unix.SetNonblock(fd, true)
 }
 
-// Open tells a new socket that its user has heard of it, so that it may speak.
+// Open says that the user knows of a new socket, so that what happens on it may be reported.
 func (s *Socket) Open() {
 	s.opening = false
 	if s.fell {
@@ -171,7 +172,7 @@ func (start Start) descriptor(f Family) (int, error) {
 	return openSocket(f, start.MPTCP)
 }
 
-// discard takes back a socket that nobody has heard of.
+// discard takes back a socket that the user does not know of.
 func (s *Socket) discard() {
 	s.setState(gone)
 	delete(s.st.sockets, s.id)
@@ -179,10 +180,14 @@ func (s *Socket) discard() {
 	s.release()
 }
 
-// Accept takes a connection from a listener. A negative timeout (in milliseconds) waits for
-// ever, 0 takes only a connection that is there. With hold the connection sleeps until
+// Accept is gen_tcp:accept/2: it takes a connection from a listener. A negative timeout waits
+// for ever, 0 takes only a connection that is there. With hold the connection is on hold until
 // Adopt or Return.
-func (s *Socket) Accept(timeout int64, hold bool, done Opened) {
+//
+// The error is ErrTimeout, ErrCancelled (see CancelAccept), ErrClosed if the listener has gone,
+// EINVAL if the socket does not listen, EMFILE if there are Config.MaxSockets sockets, or
+// what accept(2) has failed with.
+func (s *Socket) Accept(timeout time.Duration, hold bool, done Opened) {
 	switch s.state {
 	case listening:
 	case gone:
@@ -205,7 +210,7 @@ func (s *Socket) Accept(timeout int64, hold bool, done Opened) {
 		l.acceptors.remove(p)
 		done.Opened(nil, ErrTimeout)
 	} else if timeout > 0 {
-		s.after(&a.timer, milliseconds(timeout), func() {
+		s.after(&a.timer, timeout, func() {
 			l.acceptors.remove(p)
 			done.Opened(nil, ErrTimeout)
 		})

@@ -2,6 +2,7 @@ package sockets
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -47,8 +48,8 @@ func TestConnectionsWaitForAcceptors(t *testing.T) {
 func TestExpiredAndCancelledAcceptorsLeaveTheQueue(t *testing.T) {
 	overFamilies(t, func(t *testing.T, w *world, f Family) {
 		l, at := w.listen(f)
-		first, expires := w.startAccept(l, 3600_000, false), w.startAccept(l, 1, false)
-		cancelled, last := w.startAccept(l, 3600_000, false), w.startAccept(l, -1, false)
+		first, expires := w.startAccept(l, time.Hour, false), w.startAccept(l, time.Millisecond, false)
+		cancelled, last := w.startAccept(l, time.Hour, false), w.startAccept(l, -1, false)
 		require.ErrorIs(t, expires.error(), ErrTimeout)
 		w.do(func() {
 			require.True(t, l.CancelAccept(cancelled))
@@ -81,7 +82,7 @@ func TestClosedListenerAnswersItsAcceptors(t *testing.T) {
 		a := w.startAccept(l, -1, false)
 		client := w.connect(f, at)
 		lives := a.socket()
-		blocked := []*answer{w.startAccept(l, -1, false), w.startAccept(l, 3600_000, false)}
+		blocked := []*answer{w.startAccept(l, -1, false), w.startAccept(l, time.Hour, false)}
 		require.NoError(t, w.startClose(l).error())
 		for _, b := range blocked {
 			require.ErrorIs(t, b.error(), ErrClosed)

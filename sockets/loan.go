@@ -85,7 +85,7 @@ func (s *Socket) reclaim() {
 // called, modulo LoanNumbers.
 func (s *Socket) LoanNumber() int { return int(s.asked.count % LoanNumbers) }
 
-// Taken tells that taken packets of loan number have been taken so far. The loan goes on if
+// Taken reports that taken packets of loan number have been taken so far. The loan goes on if
 // there is more to lend.
 func (s *Socket) Taken(number, taken int) {
 	if s.loan == nil || number != s.LoanNumber() {
@@ -119,7 +119,7 @@ func (s *Socket) lend() {
 	}
 }
 
-// mayLend tells whether a loan makes sense as things are.
+// mayLend reports whether a loan makes sense as things are.
 func (s *Socket) mayLend() bool {
 	return s.st.ahead > 0 && s.st.lender != nil && s.desc.attached == nil && !s.CallFaults(fault.Recv) && s.state == connected && !s.wanted() && !s.held && !s.readEnded &&
 		!s.st.paused && !s.opts.deliverPort && s.opts.header == 0 && s.st.lent < maxLent

@@ -87,7 +87,7 @@ func overLending(t *testing.T, ahead int, body func(t *testing.T, w *lending, f 
 	}
 }
 
-// during is what s is told of while f runs.
+// during is what is reported of s while f runs.
 func (w *lending) during(s *Socket, f func()) []string {
 	w.t.Helper()
 	before := len(w.sink.told(s))
@@ -101,7 +101,7 @@ func (w *lending) ask(s *Socket, taken int) {
 	w.do(func() { s.Ask(s.LoanNumber(), taken) })
 }
 
-// once ends a loan in the same way and arms s. It is what s is told of then.
+// once ends a loan in the same way and arms s. It is what is reported of s then.
 func (w *lending) once(s *Socket, taken int) []string {
 	w.t.Helper()
 	return w.during(s, func() {
@@ -144,7 +144,7 @@ func (w *lending) rest(s *Socket, taken int) []string {
 	}
 }
 
-// taken reports taken packets of the open loan. It is what s is told of then.
+// taken reports taken packets of the open loan. It is what is reported of s then.
 func (w *lending) taken(s *Socket, taken int) []string {
 	w.t.Helper()
 	return w.during(s, func() { s.Taken(s.LoanNumber(), taken) })
@@ -561,7 +561,7 @@ func TestLoanNumbersBeginAgain(t *testing.T) {
 	}
 }
 
-// A report makes room for as much as was taken, and is told once: a later one has all of them.
+// A report makes room for as much as was taken, and is reported once: a later one has all of them.
 func TestTaken(t *testing.T) {
 	overLending(t, 6, func(t *testing.T, w *lending, f Family) {
 		s := w.lent(f, "bcdefghij")
@@ -626,7 +626,7 @@ func TestALoanGoesOnWithAllThatIsThere(t *testing.T) {
 	require.Empty(t, w.rest(s, 1+packets))
 }
 
-// A loan of which nothing is left ends, and is told so. Then it is up to whoever asks.
+// A loan of which nothing is left ends, and that is reported. Then it is up to whoever asks.
 func TestLoanEndsWhenAllIsTaken(t *testing.T) {
 	overLending(t, 1000, func(t *testing.T, w *lending, f Family) {
 		s, peer := w.withPeer(f, passive, mode(packet.One))
@@ -864,7 +864,7 @@ func TestNoLoanAfterOneOfNoUse(t *testing.T) {
 	require.Equal(t, []string{"packet c", "lend d", "lend e", "lent 2"}, w.once(s, 0), "that some of it was taken is known")
 }
 
-// The end of the stream is not on loan: it is told to the one who asks after the last packet.
+// The end of the stream is not on loan: it is reported to the one who asks after the last packet.
 func TestEndBehindLentPackets(t *testing.T) {
 	for _, when := range []string{"before the loan", "during the loan"} {
 		for _, taken := range []int{0, 1, 2} {
@@ -1002,7 +1002,7 @@ func (w *lending) recalled(s *Socket, told []string) {
 	require.Equal(w.t, append(told, "gone"), w.sink.told(s))
 }
 
-// Whoever hears that a socket has gone need not be told that its loan has.
+// Once it is reported that a socket has gone, the end of its loan need not be.
 func TestNoRecallAfterGone(t *testing.T) {
 	for name, end := range map[string]func(w *lending, s *Socket) string{
 		"closed": func(w *lending, s *Socket) string {
@@ -1065,7 +1065,7 @@ func TestLenderThatFails(t *testing.T) {
 	require.Equal(t, []string{"c", "d"}, w.rest(other, 1))
 }
 
-// Also when not even the end can be told.
+// Also when not even the end can be reported.
 func TestSinkThatFailsWithALoan(t *testing.T) {
 	w := newLending(t, 1000)
 	s := w.lent(Inet, "bcd")

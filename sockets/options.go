@@ -1,6 +1,7 @@
 package sockets
 
 import (
+	"math"
 	"time"
 
 	"github.com/gentcp/gentcp/sockets/fault"
@@ -111,7 +112,7 @@ type row struct {
 	typ   ValueType
 	where Where
 	since int // the first OTP release that has it, 0 for all
-	// The kernel's option. told: a refusal by the kernel is told to the caller;
+	// The kernel's option. told: a refusal by the kernel is reported to the caller;
 	// inet_drv.c keeps quiet about the others for old times' sake.
 	level, opt int
 	told       bool
@@ -209,6 +210,12 @@ func WithActive(m ActiveMode) Option { return Option{Name: optActive, Active: m}
 
 // WithActiveN is the option {active, N}: n more packets.
 func WithActiveN(n int) Option { return Option{Name: optActive, Active: ActiveN, Int: int64(n)} }
+
+// milliseconds converts the value of a time option: one that is too long for a Duration is the longest, negative is no limit.
+func milliseconds(ms int64) time.Duration {
+	const most = math.MaxInt64 / int64(time.Millisecond)
+	return time.Duration(min(ms, most)) * time.Millisecond
+}
 
 // WithSendTimeout is the option send_timeout, in whole milliseconds. Negative is no limit.
 func WithSendTimeout(d time.Duration) Option {

@@ -24,7 +24,7 @@ func (s *Socket) SetOptions(opts []Option) error {
 			return err
 		}
 		if s.state == gone {
-			return nil // armed with its end pending: it has been told
+			return nil // armed with its end pending: it has been reported
 		}
 	}
 	if s.state == connected && s.opts.active.armed() && !s.held {

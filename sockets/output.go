@@ -16,13 +16,13 @@ const (
 // it takes them, and behind it those who wait to get there.
 //
 // There is one rule for who waits: as long as a sender is blocked, whoever comes to send waits
-// behind it; so does an uncalled send if anybody waits already. All others go to the queue at
+// behind it; so does a cast of send if anybody waits already. All others go to the queue at
 // once, behind what is there, also if that is a send of which parts are still to come.
 type output struct {
 	queue
 	waiting   fifo[Completer, waitingSend]
 	waitHeld  int            // octets of those who wait
-	blocked   *blockedSender // nil, or the last called send of the queue
+	blocked   *blockedSender // nil, or the last call of send in the queue
 	fileWaits bool           // a file does
 	parts     []*partialSend // sends of which parts are to come
 	corked    []byte         // small sends that wait for each other
@@ -41,17 +41,17 @@ type output struct {
 // blockedSender is a call of send that waits for the queue to come down to the low
 // watermark.
 type blockedSender struct {
-	done  Completer    // nil: only the last part of parts will tell
+	done  Completer    // nil: only the last part of parts is answered
 	parts *partialSend // nil, or the send whose last part the call is
 	timer Timer
 }
 
-// Send sends data; nobody waits for the outcome, which the next call tells. While
+// Send sends data; nobody waits for the outcome, which the next call reports. While
 // more commands follow (see Stack.Cork), small sends wait for each other.
 func (s *Socket) Send(data []byte) {
 	switch {
 	case s.state != connected:
-		return // its end has been, or will be, told
+		return // its end has been, or will be, reported
 	case s.out.waiting.count > 0:
 		s.waitToSend(waitingSend{kind: aSend, data: data})
 		return
@@ -108,10 +108,10 @@ func (s *Socket) sendCalled(e waitingSend) {
 // mustWait is the rule for who waits.
 func (s *Socket) mustWait() bool { return s.out.blocked != nil || s.out.waiting.count > 0 }
 
-// Busy tells whether a call of send waits, so that others would have to wait behind it.
+// Busy reports whether a call of send waits, so that others would have to wait behind it.
 func (s *Socket) Busy() bool { return s.out.blocked != nil }
 
-// Parted tells whether a part of a send has come, and the one that completes it has not.
+// Parted reports whether a part of a send has come, and the one that completes it has not.
 func (s *Socket) Parted(key int64) bool { return s.findParts(key) != nil }
 
 // SendReady is answered when a send would not have to wait.
@@ -191,10 +191,10 @@ func (s *Socket) sendQueued(before, size int, done Completer) {
 	}
 }
 
-// isLong tells whether a send of size octets makes a queue too long for its sender.
+// isLong reports whether a send of size octets makes a queue too long for its sender.
 func (s *Socket) isLong(before, size int) bool { return before >= 0 && before+size >= s.opts.high }
 
-// isShort tells whether the queue is short enough for a blocked sender to go on.
+// isShort reports whether the queue is short enough for a blocked sender to go on.
 func (s *Socket) isShort() bool { return s.out.octets <= s.opts.low && s.out.files == 0 }
 
 func (s *Socket) block(b *blockedSender) {
@@ -205,7 +205,7 @@ func (s *Socket) block(b *blockedSender) {
 }
 
 // write writes header and data behind what is queued, and queues what the kernel
-// does not take. It tells whether the socket is still connected; if not, done has been
+// does not take. It reports whether the socket is still connected; if not, done has been
 // answered.
 func (s *Socket) write(header, data []byte, done Completer) bool {
 	if !s.fits(len(data)) {
@@ -290,7 +290,7 @@ func (s *Socket) output() {
 			return
 		}
 		if !s.desc.open() {
-			return // what was told has ended it
+			return // what was reported has ended it
 		}
 		if s.out.blocked != nil && s.isShort() {
 			s.unblock(nil)

@@ -27,7 +27,7 @@ type partialSend struct {
 	dropped     bool // what is still to come is not sent
 }
 
-// CreditPart counts the octets of a part that nobody has called with the uncalled sends.
+// CreditPart counts the octets of a part that is cast with those of casts of send.
 func (s *Socket) CreditPart(n int) { s.out.uncredited += n }
 
 // Sending finds a socket that has not gone, or one that has and still takes the parts of what had
@@ -141,7 +141,7 @@ func (s *Socket) partsFailed(err error, done Completer) {
 	}
 }
 
-// delays tells whether what is sent is written right after this turn, and not at once.
+// delays reports whether what is sent is written right after this turn, and not at once.
 func (s *Socket) delays() bool { return s.opts.delaySend }
 
 // part sends one part of a send that has its place in the queue.

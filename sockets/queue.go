@@ -83,7 +83,7 @@ func (q *queue) pushPart(p *partialSend, data []byte) {
 
 func (q *queue) pushShutdown(how int) { q.add(segment{shutdown: how}) }
 
-// waitsForParts tells whether the queue cannot go on before more of a send has come.
+// waitsForParts reports whether the queue cannot go on before more of a send has come.
 func (q *queue) waitsForParts() bool {
 	if q.empty() {
 		return false
@@ -116,7 +116,7 @@ func (q *queue) took(n int) {
 	}
 }
 
-// dropFinished drops sends in parts at the front of which all has come and gone, and tells
+// dropFinished drops sends in parts at the front of which all has come and gone, and reports
 // whether there was one.
 func (q *queue) dropFinished() (dropped bool) {
 	for !q.empty() {

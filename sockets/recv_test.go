@@ -4,6 +4,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -44,11 +45,11 @@ func TestRecvTimeoutKeepsWhatHasArrived(t *testing.T) {
 	overFamilies(t, func(t *testing.T, w *world, f Family) {
 		s, peer := w.withPeer(f, passive)
 		require.ErrorIs(t, w.startRecv(s, 0, 0).error(), ErrTimeout)
-		require.ErrorIs(t, w.startRecv(s, 0, 1).error(), ErrTimeout)
+		require.ErrorIs(t, w.startRecv(s, 0, time.Millisecond).error(), ErrTimeout)
 		write(t, peer, "abc")
 		w.arrived(s, 3)
 		require.ErrorIs(t, w.startRecv(s, 5, 0).error(), ErrTimeout, "0 takes only what is there")
-		require.ErrorIs(t, w.startRecv(s, 5, 1).error(), ErrTimeout)
+		require.ErrorIs(t, w.startRecv(s, 5, time.Millisecond).error(), ErrTimeout)
 		write(t, peer, "defgh")
 		got, err := w.recv(s, 5)
 		require.NoError(t, err)
@@ -61,7 +62,7 @@ func TestRecvTimeoutKeepsWhatHasArrived(t *testing.T) {
 func TestCancelledRecvTakesNothingWithIt(t *testing.T) {
 	overFamilies(t, func(t *testing.T, w *world, f Family) {
 		s, peer := w.withPeer(f, passive)
-		a := w.startRecv(s, 5, 3600_000)
+		a := w.startRecv(s, 5, time.Hour)
 		write(t, peer, "abc")
 		w.until("a part is buffered", func() bool { return len(s.in) == 3 })
 		w.do(func() {
@@ -89,7 +90,7 @@ func TestRecvThatMayNotBe(t *testing.T) {
 		require.ErrorIs(t, w.startRecv(s, 0, -1).error(), unix.EINVAL)
 		require.NoError(t, w.set(s, passive, mode(packet.Line)))
 		require.ErrorIs(t, w.startRecv(s, 1, -1).error(), unix.EINVAL, "a length is for raw sockets")
-		waits = w.startRecv(s, 0, 3600_000)
+		waits = w.startRecv(s, 0, time.Hour)
 		w.do(s.CloseNow)
 		require.ErrorIs(t, waits.error(), ErrClosed)
 		require.ErrorIs(t, w.startRecv(s, 0, -1).error(), ErrClosed)
@@ -99,7 +100,7 @@ func TestRecvThatMayNotBe(t *testing.T) {
 func TestRecvAtTheEnd(t *testing.T) {
 	overFamilies(t, func(t *testing.T, w *world, f Family) {
 		s, peer := w.withPeer(f, passive)
-		blocked := w.startRecv(s, 5, 3600_000)
+		blocked := w.startRecv(s, 5, time.Hour)
 		write(t, peer, "abc")
 		w.until("a part is buffered", func() bool { return len(s.in) == 3 })
 		require.NoError(t, peer.Close())
@@ -294,7 +295,7 @@ func TestFramingError(t *testing.T) {
 		write(t, peer, "\x01\x00 far too long")
 		w.expect(s, "error emsgsize", "closed", "gone emsgsize")
 
-		// Right behind a good packet it is told with the next event only.
+		// Right behind a good packet it is reported with the next event only.
 		s, peer = w.withPeer(f, mode(packet.Two), opt("packet_size", 10))
 		write(t, peer, "\x00\x01x\x01\x00")
 		w.expect(s, "packet x")
@@ -388,7 +389,7 @@ func TestReceiverThatIsUsedAgain(t *testing.T) {
 	write(t, peer, "\x01a\x01b\x01c")
 	w.arrived(s, 6)
 	r := &again{}
-	w.do(func() { s.Recv(0, 3600_000, r) })
+	w.do(func() { s.Recv(0, time.Hour, r) })
 	w.until("the last one has found nothing", func() bool { return len(r.errs) > 0 })
 	require.Equal(t, []string{"a", "b", "c"}, r.got)
 	require.Equal(t, []error{ErrTimeout}, r.errs)
@@ -486,7 +487,7 @@ func TestIdleSocketHoldsNoBuffer(t *testing.T) {
 func TestLongRecvThatFailsHoldsNoBuffer(t *testing.T) {
 	w := newWorld(t, Config{})
 	s, _ := w.withPeer(Inet, passive)
-	a := w.startRecv(s, maxRecv, 100_000)
+	a := w.startRecv(s, maxRecv, 100*time.Second)
 	w.do(func() { require.NotNil(t, s.room) })
 	w.expire(func() *Timer { return &s.recv.timer })
 	require.ErrorIs(t, a.error(), ErrTimeout)

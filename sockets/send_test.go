@@ -261,7 +261,7 @@ func TestPartsOfASendStayTogether(t *testing.T) {
 	})
 }
 
-// An uncalled send that has been held up by the parts of another must not be overtaken
+// A cast of send that has been held up by the parts of another must not be overtaken
 // by those that its sender makes afterwards.
 func TestUncalledSendsAreNotOvertaken(t *testing.T) {
 	overFamilies(t, func(t *testing.T, w *world, f Family) {

@@ -51,8 +51,8 @@ func (s *Socket) shutdownBehindQueue(how int) {
 	}
 }
 
-// shutdownBehindWaiting does not wait for senders that wait: they hear that the socket is closed.
-// But uncalled sends have been taken as sent.
+// shutdownBehindWaiting does not wait for senders that wait: they are answered that the socket is closed.
+// But casts of send have been taken as sent.
 func (s *Socket) shutdownBehindWaiting(how int) {
 	p := s.out.waiting.last
 	for p != nil && (p.value.kind != aSend || p.value.done != nil) {

@@ -13,9 +13,9 @@ const (
 	connecting state = iota
 	listening
 	connected
-	// husk: the descriptor has been released, because a call has told that the
+	// husk: the descriptor has been released, because a call has reported that the
 	// connection is at its end, but the socket itself is still there: its next
-	// calls tell about the end, then ENOTCONN.
+	// calls report the end, then ENOTCONN.
 	husk
 	// gone: nobody can use the socket any longer. Output may still be flushed.
 	gone
@@ -36,7 +36,7 @@ type Socket struct {
 
 	isRunnable bool
 	isParked   bool
-	canRead    bool // as far as the poller has told and no read has found out otherwise
+	canRead    bool // as far as the poller has reported and no read has found out otherwise
 	canWrite   bool
 
 	incoming // see input.go
@@ -48,8 +48,8 @@ type Socket struct {
 
 	// Kernel options that the user has set, by their place in the table.
 	kernelSet uint64
-	opening   bool // nobody has heard of the socket yet
-	fell      bool // Passive is to be told once somebody has
+	opening   bool // the user does not know of the socket yet
+	fell      bool // Passive is to be reported once the user knows
 	accepted  bool
 
 	faults       *socketFaults // nil for most
@@ -65,7 +65,7 @@ func (s *Socket) ID() ID { return s.id }
 // Family is the socket's address family.
 func (s *Socket) Family() Family { return s.family }
 
-// Binary tells whether packets are binaries (option mode), Header how many octets
+// Binary reports whether packets are binaries (option mode), Header how many octets
 // of a binary packet are given as a list (option header).
 func (s *Socket) Binary() bool { return s.opts.binary }
 
@@ -78,16 +78,16 @@ func (s *Socket) DeliverPort() bool { return s.opts.deliverPort }
 // PacketMode is the option packet.
 func (s *Socket) PacketMode() packet.Mode { return s.framer.Mode }
 
-// Listener tells whether the socket listens.
+// Listener reports whether the socket listens.
 func (s *Socket) Listener() bool { return s.state == listening }
 
-// Accepted tells whether the socket came from a listener.
+// Accepted reports whether the socket came from a listener.
 func (s *Socket) Accepted() bool { return s.accepted }
 
-// Connected tells whether the socket is connected and has its descriptor.
+// Connected reports whether the socket is connected and has its descriptor.
 func (s *Socket) Connected() bool { return s.state == connected }
 
-// Active tells whether the socket is armed.
+// Active reports whether the socket is armed.
 func (s *Socket) Active() bool { return s.opts.active.armed() }
 
 // States are the states of inet:info/1.
@@ -232,7 +232,7 @@ func (s *Socket) closeDescriptor() {
 	s.hasDrained()
 }
 
-// abandon closes all descriptors of the socket, and tells nobody.
+// abandon closes all descriptors of the socket, and reports it to nobody.
 func (s *Socket) abandon() {
 	if f := s.out.cutAtFile(); f != nil {
 		_ = unix.Close(f.fd)

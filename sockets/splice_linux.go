@@ -3,7 +3,7 @@ package sockets
 import "golang.org/x/sys/unix"
 
 // SpliceFrom moves up to n octets of the send that is being sent in parts under key
-// from a pipe to the socket, without copying them. It tells how many went: none if
+// from a pipe to the socket, without copying them. It reports how many went: none if
 // something is queued before them, or the kernel takes no more for now.
 func (s *Socket) SpliceFrom(pipe int, key int64, n int) int {
 	if !s.desc.moves() || !s.desc.open() || s.out.empty() || s.delays() {
@@ -26,7 +26,7 @@ func (s *Socket) SpliceFrom(pipe int, key int64, n int) int {
 }
 
 // SpliceTo moves n octets of input, which are known to be there, to a pipe without
-// copying them. It tells how many went; the rest is still to be read.
+// copying them. It reports how many went; the rest is still to be read.
 func (s *Socket) SpliceTo(pipe, n int) int {
 	total := 0
 	for total < n {

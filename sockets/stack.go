@@ -15,7 +15,7 @@ import (
 // ID names a socket of a Stack. IDs count up from 1 and are never used again.
 type ID int64
 
-// Sink is told what happens on the sockets of a Stack. It is called on the
+// A Sink gets the reports of what happens on the sockets of a Stack. It is called on the
 // Stack's goroutine; slices are valid only during the call.
 type Sink interface {
 	// Packet is a packet on an active socket.
@@ -47,18 +47,18 @@ type Config struct {
 	BusyWait time.Duration
 	// IPv6Hosts parses IPv6 literals in HTTP request URIs as OTP 26 and newer do.
 	IPv6Hosts bool
-	// Buffer is the option buffer of a socket that is not told another, in octets: 9216 since
+	// Buffer is the option buffer of a socket that is not given another, in octets: 9216 since
 	// OTP 28, and 1460 before, which is the default.
 	Buffer int
-	// CloseTold tells an armed socket that a send_timeout with send_timeout_close has closed
-	// it, as OTP does since 2026; before it told nothing.
+	// CloseTold reports to the sink that a send_timeout with send_timeout_close has closed an
+	// armed socket, as OTP does since 2026; before it reported nothing.
 	CloseTold bool
 	// HTTPLines leaves HTTP headers unparsed, see packet.Framer.
 	HTTPLines bool
 	// Clock is the time that timeouts run in, default time.Now. It must not go backwards. Whoever
 	// moves it from outside, as a test does, has to make the Stack look with Post.
 	Clock func() time.Time
-	// Log is where failures are told that no caller sees. Default: nowhere.
+	// Log is where failures are reported that no caller sees. Default: nowhere.
 	Log *slog.Logger
 }
 
@@ -69,7 +69,7 @@ const (
 	readSize = 256 << 10
 )
 
-// token names a registered descriptor; the generation tells an event that was
+// token names a registered descriptor; the generation distinguishes an event that was
 // under way for a descriptor that has since been closed.
 type token struct {
 	index      int32
@@ -206,7 +206,7 @@ func (st *Stack) Close() {
 	st.Post(st.Stop)
 }
 
-// begin tells whether the caller is the first to run or to close the Stack.
+// begin reports whether the caller is the first to run or to close the Stack.
 func (st *Stack) begin() bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -293,7 +293,7 @@ func (w pipeWatch) ready(r Readiness) {
 	w.read()
 }
 
-// trigger is when a poller tells of a descriptor.
+// trigger is when a poller reports a descriptor.
 type trigger uint8
 
 const (
@@ -323,7 +323,7 @@ func (st *Stack) park(s *Socket) {
 	}
 }
 
-// Cork tells that more commands follow at once, so that small sends may wait for
+// Cork says that more commands follow at once, so that small sends may wait for
 // each other; Uncork sends them.
 func (st *Stack) Cork() { st.cork = true }
 
@@ -427,7 +427,7 @@ func (st *Stack) Fail(s *Socket, r any) {
 	st.cfg.Log.Error("socket handling failed", "socket", s.id, "panic", r, "stack", string(debug.Stack()))
 	defer func() {
 		if recover() != nil {
-			s.discard() // not even its end can be told
+			s.discard() // not even its end can be reported
 		}
 	}()
 	s.crash()
@@ -533,10 +533,4 @@ func (w *wakeup) ready(Readiness) {
 func (w *wakeup) close() {
 	_ = unix.Close(w.read)
 	_ = unix.Close(w.write)
-}
-
-// milliseconds converts a timeout of the API. Negative is no limit.
-func milliseconds(ms int64) time.Duration {
-	const most = int64(1<<63-1) / int64(time.Millisecond)
-	return time.Duration(min(ms, most)) * time.Millisecond
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -162,7 +163,7 @@ func TestPanicEndsOneSocket(t *testing.T) {
 			if name == "passive" {
 				a = w.answer()
 				a.then = func(*answer) { panic("a receiver that fails") }
-				w.do(func() { bad.Recv(0, 3600_000, a) })
+				w.do(func() { bad.Recv(0, time.Hour, a) })
 			} else {
 				w.onPacket(func(s *Socket, _ packet.Packet) {
 					if s == bad {
@@ -207,7 +208,7 @@ func TestPanicInATimer(t *testing.T) {
 	s, _ := w.withPeer(Inet, passive)
 	a := w.answer()
 	a.then = func(*answer) { panic("an answer that fails") }
-	w.do(func() { s.Recv(0, 1, a) })
+	w.do(func() { s.Recv(0, time.Millisecond, a) })
 	w.expect(s, "gone efault")
 	require.ErrorIs(t, a.error(), ErrTimeout)
 }

@@ -60,7 +60,7 @@ type System interface {
 	Option(level, opt int, value []byte) ([]byte, error)
 	SetOption(level, opt int, value []byte) error
 
-	// Ready tells what the poller has said of the descriptor, edge-triggered, before the socket
+	// Ready reports what the poller has said of the descriptor, edge-triggered, before the socket
 	// acts on it. It is the place to write octets that are held.
 	Ready(r Readiness)
 }
@@ -86,7 +86,7 @@ type Opening struct {
 
 // Attacher is a Sink that wants to attach something to sockets from their beginning. Attach is
 // called once for each socket when it has its descriptor: before it is bound and connects or
-// listens, or as soon as it is accepted. Of a socket that cannot be opened nothing more is told.
+// listens, or as soon as it is accepted. Of a socket that cannot be opened nothing more is reported.
 type Attacher interface {
 	Attach(s *Socket, o Opening)
 }
@@ -134,7 +134,7 @@ func (s *Socket) Wake(r Readiness) {
 // do not outlive the Stack.
 func (s *Socket) After(tm *Timer, d time.Duration, f func()) { s.after(tm, d, f) }
 
-// CallsOnly has all sends of a socket be calls: as long as it is on, the window that is told by
+// CallsOnly has all sends of a socket be calls: as long as it is on, the window that is reported by
 // Credit is 0. It is for what is attached and must not let a sender believe in success.
 func (s *Socket) CallsOnly(on bool) {
 	s.out.callsOnly = on

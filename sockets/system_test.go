@@ -35,7 +35,7 @@ func TestTimeoutsRunInTheTimeOfTheClock(t *testing.T) {
 	c := &manualClock{now: time.Now()}
 	w := newWorld(t, Config{Clock: c.Now})
 	s, _ := w.withPeer(Inet, passive)
-	a := w.startRecv(s, 0, 3_600_000)
+	a := w.startRecv(s, 0, time.Hour)
 	c.pass(w, time.Hour-1)
 	w.do(func() {})
 	w.do(a.open)

@@ -1,6 +1,7 @@
 package sockets
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -53,15 +54,16 @@ func TestTimerThatStartsItselfAgainLetsTheOthersGo(t *testing.T) {
 func TestTimeoutsOfAnyLength(t *testing.T) {
 	st := &Stack{}
 	s := &Socket{st: st}
-	for _, ms := range []int64{1 << 31, 1 << 32, 1 << 40, 1<<63 - 1} {
+	for _, d := range []time.Duration{1 << 31 * time.Millisecond, 50 * 365 * 24 * time.Hour, math.MaxInt64} {
 		var tm Timer
-		s.after(&tm, milliseconds(ms), func() { t.Errorf("a timeout of %d ms has fired", ms) })
+		s.after(&tm, d, func() { t.Errorf("a timeout of %v has fired", d) })
 		assert.Positive(t, st.untilTimer())
 		assert.LessOrEqual(t, st.untilTimer(), time.Hour, "a poller takes 31 bits of milliseconds")
 		st.fireTimers()
 		st.stop(&tm)
 	}
 	assert.Negative(t, milliseconds(-1))
+	assert.EqualValues(t, math.MaxInt64/1_000_000*1_000_000, milliseconds(math.MaxInt64), "a send_timeout is as long as can be")
 }
 
 func TestTimersProperty(t *testing.T) {

@@ -20,7 +20,7 @@ const (
 	aFile                        // file
 	aQuestion                    // done: no send, only whether one might
 	someParts                    // parts, of which all may have come
-	aShutdown                    // how: behind uncalled sends that wait
+	aShutdown                    // how: behind casts of send that wait
 )
 
 // waitToSend puts e in the line of those who wait.
@@ -37,7 +37,7 @@ func (s *Socket) waitToSend(e waitingSend) {
 	}
 }
 
-// fits tells whether n more octets may be held.
+// fits reports whether n more octets may be held.
 func (s *Socket) fits(n int) bool { return s.out.held+s.out.waitHeld+n <= s.st.cfg.MaxQueue }
 
 // resumeWaiting lets those who wait go on until one of them is blocked.

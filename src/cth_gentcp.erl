@@ -469,7 +469,7 @@ explored(Case, {error, Reason}) ->
 %% Outcomes
 %%
 
-%% Failures and skips are told behind post_end_per_testcase, so the last outcome counts.
+%% Failures and skips are reported behind post_end_per_testcase, so the last outcome counts.
 %% @private
 -spec on_tc_fail(atom(), term(), term(), #state{}) -> #state{}.
 on_tc_fail(Suite, Case, Reason, State) ->

@@ -193,8 +193,8 @@ recv(?SOCKET(Port, Id, Slot) = S, Length, Timeout)
 recv(?SOCKET(_, _, _) = S, Length, Timeout) ->
     closed_or_raise(S, function_clause, [S, Length, Timeout]).
 
-%% Tells the port program that packets of a loan have been taken, if it is time. It is only about room
-%% for more, so nobody waits for a full pipe with it: the next command that asks says it again.
+%% Reports to the port program that packets of a loan have been taken, if it is time. It is only about room
+%% for more, so nobody waits for a full pipe with it: the next command that asks reports it again.
 report(_Port, _Id, none) ->
     ok;
 report(Port, Id, {taken, Loan, Count}) ->

@@ -21,7 +21,7 @@
 %%
 %% Loans are numbered by the commands before them. One that comes when another
 %% command is under way has a number that is out of date, and is dropped here;
-%% that command tells the port program that nothing was taken.
+%% that command reports to the port program that nothing was taken.
 %%
 %% The packets are in an ETS table, in which only the router puts any: `{Id, Loan, Owner,
 %% Messages}', where a message of packets is `{First, Count, Packets}'. Those who take them

@@ -12,7 +12,7 @@
 %% A call that has a time of its own keeps it here too, whatever the port program does. As a rule
 %% that is the one that decides. A little later the caller withdraws its call, and then the
 %% router decides: an answer that was there first is on its way to the caller already; if there was
-%% none it is `{error, timeout}', and what the program says later, such as data, is given back to it.
+%% none it is `{error, timeout}', and what the program reports later, such as data, is given back to it.
 %% @private
 -module(gentcp_call).
 
@@ -218,7 +218,7 @@ accept(Router, Settings, Command, Limit) ->
     end.
 
 %% @doc Asks a router. `closed' if it has ended.
--spec ask(pid(), gentcp_port:question()) -> term().
+-spec ask(pid(), gentcp_questions:question()) -> term().
 ask(Router, Question) ->
     Ref = erlang:monitor(process, Router, [{alias, reply_demonitor}]),
     Router ! {ask, Ref, Question},

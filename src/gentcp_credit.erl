@@ -13,9 +13,9 @@
 %% <dt>returned</dt><dd>octets that the port program has given back, all together; those in
 %% between are pending</dd>
 %% <dt>activity</dt><dd>the active mode as far as it is known on this side: it
-%% decides who is told when the port program dies. The router alone writes it, as it reads the messages
-%% of the socket and the replies to `setopts', so that what it says has the order of those, whoever
-%% sets options at the same time</dd>
+%% decides to whom the death of the port program is reported. The router alone writes it, as it
+%% reads the messages of the socket and the replies to `setopts', so that what it says
+%% has the order of those, whoever sets options at the same time</dd>
 %% <dt>send timeout</dt><dd>the option `send_timeout', as far as it is known on this side: 0 for
 %% `infinity', else 1 more than its milliseconds</dd>
 %% <dt>told</dt><dd>how many answers of `recv' the router has told (PROTOCOL.md section 6.2)</dd>
@@ -131,8 +131,8 @@ spent(Array, Slot, Id) ->
         _ -> ok
     end.
 
-%% @doc The owner is told that the socket is passive from now on, or at its end. If it was passive
-%% already, a `setopts' as above is over with that, too.
+%% @doc It is reported to the owner that the socket is passive from now on, or at its end. If it was
+%% passive already, a `setopts' as above is over with that, too.
 -spec fell(array(), slot(), gentcp_proto:id()) -> ok.
 fell(Array, Slot, Id) ->
     case activity_cell(Array, Slot, Id) of

@@ -67,7 +67,7 @@ event(Message, #socket{id = Id, slot = Slot} = Socket, Credit) ->
             gentcp_credit:fell(Credit, Slot, Id),
             gentcp_credit:window(Credit, Slot, Id, 0);
         tcp_error ->
-            %% The next send has something to tell.
+            %% The next send has something to report.
             gentcp_credit:window(Credit, Slot, Id, 0)
     end,
     deliver(Message, Socket).
@@ -90,7 +90,7 @@ release(#socket{owner = Owner, held = Held} = Socket) ->
     lists:foreach(fun(Message) -> Owner ! Message end, lists:reverse(Held)),
     Socket#socket{held = none}.
 
-%% @doc Tells of a socket that ended with its port program. An owner that waits for messages
+%% @doc Reports the end of a socket that ended with its port program. An owner that waits for messages
 %% gets those of a connection that failed: an orderly end could be taken for the end of the data.
 -spec failed(#socket{}, gentcp_credit:activity()) -> ok.
 failed(#socket{kind = Kind} = Socket, Activity) ->
@@ -112,7 +112,7 @@ tell(Alias, Result) ->
     Alias ! {Alias, Result},
     ok.
 
-%% @doc Tells all who watch a socket that it has ended.
+%% @doc Reports to all who watch a socket that it has ended.
 -spec down(#socket{}, term()) -> ok.
 down(#socket{term = S, watchers = Watchers}, Reason) ->
     lists:foreach(fun({Ref, Pid}) -> Pid ! {'DOWN', Ref, port, S, Reason} end, Watchers).

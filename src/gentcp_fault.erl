@@ -211,7 +211,7 @@ profile(Name) ->
 %%
 
 %% @doc Runs a fun again and again, each time with one fault at one of its calls, and
-%% tells for which of them it fails.
+%% reports for which of them it fails.
 %% @see gentcp_explore:run/2
 -spec explore(fun(() -> term()), [gentcp_explore:option()]) ->
           {ok, gentcp_explore:report()}

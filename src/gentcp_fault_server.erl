@@ -2,7 +2,7 @@
 %%
 %% The rules are in a table that the supervisor owns, so that they outlive this
 %% process. A router reads it when it has started a program: {@link replay/1}. A rule is in
-%% the table before the programs that run are told of it, and a router has its name
+%% the table before it is reported to the programs that run, and a router has its name
 %% before it reads the table, so that no program misses one.
 %% @private
 -module(gentcp_fault_server).

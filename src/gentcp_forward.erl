@@ -10,7 +10,7 @@
 %% listen socket accept through `prim_inet', and the distribution. It
 %% listens in the process `net_kernel', and connects in processes that are linked to it: with three
 %% arguments where `gen_tcp' gives four or a map, but over TLS with four. `erl_epmd' keeps the connection that
-%% tells of this node as long as it lives.
+%% registers this node as long as it lives.
 %% @private
 -module(gentcp_forward).
 

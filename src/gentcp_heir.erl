@@ -1,11 +1,11 @@
-%% @doc Does what is left to do when a router has died: tells the owners of its sockets, and sees
-%% that the port program is gone.
+%% @doc Does what is left to do when a router has died: reports it to the owners of its sockets, and
+%% sees that the port program is gone.
 %%
-%% A router that is killed says nothing to anybody. So it keeps a table of its sockets beside its
+%% A router that is killed reports nothing to anybody. So it keeps a table of its sockets beside its
 %% own state, written to when a socket opens, closes, or passes to another owner, and never for
 %% a packet. The table comes to this process, which does nothing else, with the death of the
-%% router, however that happened. A router that ends in good order has told the owners itself, and leaves an
-%% empty table.
+%% router, however that happened. A router that ends in good order has reported to the owners
+%% itself, and leaves an empty table.
 %% @private
 -module(gentcp_heir).
 
@@ -61,7 +61,7 @@ init(Router, Keys, Port, Program) ->
             receive
                 {'ETS-TRANSFER', Table, Router, Credit} ->
                     lists:foreach(fun persistent_term:erase/1, Keys),
-                    tell(ets:tab2list(Table), Credit)
+                    report(ets:tab2list(Table), Credit)
             after 0 ->
                 ok
             end,
@@ -70,7 +70,7 @@ init(Router, Keys, Port, Program) ->
             Reason =:= {shutdown, goodbye} orelse gentcp_program:see_off(Program, 0)
     end.
 
-tell(Sockets, Credit) ->
+report(Sockets, Credit) ->
     lists:foreach(fun(#socket{id = Id, slot = Slot} = Socket) ->
         Activity = gentcp_credit:activity(Credit, Slot, Id),
         gentcp_credit:close(Credit, Slot),

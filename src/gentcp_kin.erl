@@ -1,7 +1,7 @@
 %% @doc Who opens a socket, and whose descendant that is: `owner' and `ancestor' of
 %% the selectors of rules go by it.
 %%
-%% Kin is told to the port program only while some rule asks for it, which a
+%% Kin is reported to the port program only while some rule asks for it, which a
 %% flag says; else it costs one look at the flag.
 %% @private
 -module(gentcp_kin).

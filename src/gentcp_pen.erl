@@ -6,7 +6,7 @@
 %% @private
 -module(gentcp_pen).
 
--export([new/1, write/2, renew/2]).
+-export([new/1, cast/2, write/2, renew/2]).
 
 -export_type([pen/0]).
 
@@ -27,7 +27,12 @@ new(Port) ->
     Writer = spawn_link(fun() -> loop(Port, Left, erlang:monitor(process, Owner)) end),
     #pen{port = Port, writer = Writer, left = Left}.
 
-%% @doc Writes a frame. A port that has closed says so itself.
+%% @doc Writes a command that is not answered.
+-spec cast(pen(), gentcp_proto:command()) -> ok.
+cast(Pen, Command) ->
+    write(Pen, gentcp_proto:cast(Command)).
+
+%% @doc Writes a frame. A port that has closed reports it itself.
 -spec write(pen(), iodata()) -> ok.
 write(#pen{port = Port, writer = Writer, left = Left}, Frame) ->
     try counters:get(Left, 1) =:= 0 andalso port_command(Port, Frame, [nosuspend]) of

@@ -8,12 +8,15 @@
 %%
 %% It is a plain process with a loop of its own, under `proc_lib' and `sys', since
 %% all input of all sockets passes here. What it knows of its sockets is a
-%% {@link gentcp_registry}, and what it says to their owners goes through {@link
-%% gentcp_delivery}. When the port program ends, however
-%% that happens, the owners are told, the router exits, and {@link gentcp_shard}
-%% starts another with a new port; the port is part of every socket term, so an old
-%% socket never names a new connection. When the router itself is killed,
-%% {@link gentcp_heir} tells the owners.
+%% {@link gentcp_registry}, and what becomes of them is in {@link gentcp_sockets}. What it
+%% reports to their owners goes through {@link gentcp_delivery}. What callers send it is dealt
+%% with in {@link gentcp_openings} and {@link gentcp_questions}, and what they wait for from the
+%% port program in {@link gentcp_replies}.
+%%
+%% When the port program ends, however that happens, the router reports it to the owners and
+%% exits, and {@link gentcp_shard} starts another with a new port; the port is part of every
+%% socket term, so an old socket never names a new connection. When the router itself is killed,
+%% {@link gentcp_heir} reports to the owners.
 %% @private
 -module(gentcp_port).
 
@@ -27,24 +30,12 @@
 -export([system_continue/3, system_terminate/4, system_code_change/4,
          system_get_state/1, system_replace_state/2]).
 
--export_type([socket/0, question/0]).
+-export_type([socket/0]).
 
 -include_lib("kernel/include/logger.hrl").
--include("gentcp_socket.hrl").
+-include("gentcp_router.hrl").
 
 -type socket() :: {'$inet', gentcp, {port(), gentcp_proto:id(), gentcp_credit:slot()}}.
-
--type question() ::
-        {owner | info, gentcp_proto:id()}
-      | {transfer, gentcp_proto:id(), From :: pid(), To :: pid()}
-      | {commit, gentcp_proto:id(), To :: pid()}
-      | {abort, gentcp_proto:id()}
-      | {monitor, gentcp_proto:id(), pid(), reference()}
-      | {cancel_monitor, reference()}
-      | sockets
-      | kin
-      | recall
-      | info.
 
 %% How many octets may be under way from the port program, and how many the
 %% router hands on before it gives credit for them.
@@ -59,28 +50,6 @@
 
 %% How long a port program may take to answer a goodbye, which it does before it sends what is left.
 -define(GOODBYE_TIMEOUT, 5000).
-
--record(state, {
-    parent :: pid(),
-    name :: atom(),
-    %% Set by sys:trace and its kin.
-    debug = [] :: [sys:dbg_opt()],
-    port :: port(),
-    program :: gentcp_program:program(),
-    pen :: gentcp_pen:pen(),
-    credit :: gentcp_credit:array(),
-    loans :: gentcp_ahead:loans(),
-    registry :: gentcp_registry:registry(),
-    %% What the heir has to know of the sockets, and the heir.
-    legacy :: ets:table(),
-    heir :: {pid(), reference()},
-    %% The window of a socket comes right before the reply that opens it.
-    early = none :: none | {gentcp_proto:id(), non_neg_integer()},
-    %% Calls of recv that their callers have withdrawn, until the port program knows.
-    withdrawn = #{} :: #{reference() => []},
-    %% Octets of frames handed on since the last credit.
-    owed = 0 :: non_neg_integer()
-}).
 
 %%
 %% Starting
@@ -98,7 +67,8 @@ init(Shard, Name) ->
     case start_program(Shard, Name) of
         {ok, State} ->
             take_name(Name),
-            [cast(Command, State) || Command <- gentcp_fault_server:replay(State#state.port)],
+            #state{port = Port, pen = Pen} = State,
+            [gentcp_pen:cast(Pen, Command) || Command <- gentcp_fault_server:replay(Port)],
             gentcp_shard:started(Shard, ok, self()),
             loop(State);
         {error, Reason} ->
@@ -224,21 +194,20 @@ print(Device, {in, Message}, Name) ->
 handle({Port, {data, Frame}}, #state{port = Port} = State) ->
     frame(Frame, State);
 handle({open, Caller, Alias, Settings, Command}, State) ->
-    start_opening(Caller, Alias, Settings, Command, State);
+    gentcp_openings:start(Caller, Alias, Settings, Command, State);
 handle({ask, Alias, Question}, State) ->
-    {Answer, State1} = answer(Question, State),
+    {Answer, State1} = gentcp_questions:answer(Question, State),
     gentcp_delivery:tell(Alias, Answer),
     State1;
 handle({withdraw, Alias, Waiting}, State) ->
-    withdraw(Waiting, Alias, State);
+    gentcp_replies:withdraw(Waiting, Alias, State);
 handle({{owner, Id}, Monitor, process, _Pid, Reason}, State) ->
-    owner_exit(Id, Monitor, Reason, State);
+    gentcp_sockets:owner_exit(Id, Monitor, Reason, State);
 handle({{caller, Tag}, _Monitor, process, _Pid, _Reason}, State) ->
-    %% The answer, if one is under way, finds the caller dead.
-    cast({cancel, Tag}, State),
+    gentcp_openings:cancel(Tag, State),
     State;
 handle({{watcher, Ref}, _Monitor, process, _Pid, _Reason}, State) ->
-    {_, State1} = answer({cancel_monitor, Ref}, State),
+    {_, State1} = gentcp_questions:answer({cancel_monitor, Ref}, State),
     State1;
 handle({Port, {exit_status, _} = Ending}, #state{port = Port} = State) ->
     port_exit(Ending, State);
@@ -262,9 +231,6 @@ handle({'EXIT', Pid, Reason}, #state{pen = Pen} = State) when is_pid(Pid) ->
 handle(_Unknown, State) ->
     State.
 
-cast(Command, #state{pen = Pen}) ->
-    gentcp_pen:write(Pen, gentcp_proto:cast(Command)).
-
 %%
 %% Input
 %%
@@ -275,7 +241,7 @@ frame(Frame, State) ->
         State1 ->
             case State1#state.owed + Size + 4 of
                 Owed when Owed >= ?CREDIT_AT ->
-                    cast({credit, Owed}, State1),
+                    gentcp_pen:cast(State1#state.pen, {credit, Owed}),
                     State1#state{owed = 0};
                 Owed ->
                     State1#state{owed = Owed}
@@ -295,7 +261,7 @@ lies(What, Frame, #state{program = Program} = State) ->
 
 messages([{tcp, Id, _} = First | [{tcp, Id, _} | _] = Rest] = Messages, Size,
          #state{credit = Credit} = State) ->
-    case socket(Id, State) of
+    case gentcp_sockets:socket(Id, State) of
         #socket{held = none, slot = Slot} = Socket ->
             case gentcp_credit:activity(Credit, Slot, Id) of
                 active -> messages(gentcp_delivery:run(Socket, Size, Messages), Size, State);
@@ -316,14 +282,14 @@ messages([], _Size, State) ->
 message({tcp, Id, Data}, Size, State) ->
     packet(Id, {tcp, Id, gentcp_delivery:part(Data, Size)}, State);
 message({reply, Tag, Result}, Size, State) when is_binary(Tag) ->
-    reply(gentcp_proto:caller(Tag), Result, Size, State),
+    gentcp_replies:hand_on(gentcp_proto:caller(Tag), Result, Size, State),
     State;
 message({credit, Id, Octets, Window}, _Size, State) ->
-    credit(Id, Octets, Window, State);
+    gentcp_sockets:credit(Id, Octets, Window, State);
 message({reply, Tag, Result}, _Size, State) when is_integer(Tag) ->
-    end_opening(Tag, Result, State);
+    gentcp_openings:finish(Tag, Result, State);
 message({http, Id, {lines, _, _, _, _} = Lines}, _Size, #state{credit = Credit} = State) ->
-    case socket(Id, State) of
+    case gentcp_sockets:socket(Id, State) of
         none -> State;
         Socket -> delivered(gentcp_delivery:lines(Lines, Socket, Credit), State)
     end;
@@ -342,22 +308,18 @@ message({tcp_closed, Id} = Message, _Size, State) ->
 message({ahead, _, _, _} = Ahead, _Size, State) ->
     ahead(Ahead, fun(State1) -> State1 end, State);
 message({recall, Id, Loan}, _Size, #state{loans = Loans} = State) ->
-    case socket(Id, State) of
+    case gentcp_sockets:socket(Id, State) of
         #socket{slot = Slot} -> gentcp_ahead:revoke(Loans, Slot, Id, Loan);
         none -> ok
     end,
     State;
 message({gone, Id, Reason}, _Size, State) ->
-    gone(Id, Reason, State);
-message({unsure, Id}, _Size, #state{credit = Credit} = State) ->
-    %% By now all of its answers have been told, or will be given back before this.
-    case socket(Id, State) of
-        #socket{slot = Slot} -> cast({told, Id, gentcp_proto:count(gentcp_credit:told(Credit, Slot, Id))}, State);
-        none -> ok
-    end,
+    gentcp_sockets:gone(Id, Reason, State);
+message({unsure, Id}, _Size, State) ->
+    gentcp_replies:report_told(Id, State),
     State;
-message({reply, {withdrawn, Alias}, _Result}, _Size, #state{withdrawn = Withdrawn} = State) ->
-    State#state{withdrawn = maps:remove(Alias, Withdrawn)};
+message({reply, {withdrawn, Alias}, _Result}, _Size, State) ->
+    gentcp_replies:forget_withdrawn(Alias, State);
 message({reply, ping, _Pong}, _Size, State) ->
     State;
 message({error, Reason}, _Size, State) ->
@@ -367,23 +329,23 @@ message(_Unknown, _Size, _State) ->
     throw({lie, unknown_message}).
 
 packet(Id, Message, #state{credit = Credit} = State) ->
-    case socket(Id, State) of
+    case gentcp_sockets:socket(Id, State) of
         none -> State;
         Socket -> delivered(gentcp_delivery:packet(Message, Socket, Credit), State)
     end.
 
 event(Id, Message, #state{credit = Credit} = State) ->
-    case socket(Id, State) of
+    case gentcp_sockets:socket(Id, State) of
         none -> State;
         Socket -> delivered(gentcp_delivery:event(Message, Socket, Credit), State)
     end.
 
 %% Only a socket that is passed on has changed.
 delivered(#socket{held = none}, State) -> State;
-delivered(Socket, State) -> put_socket(Socket, State).
+delivered(Socket, State) -> gentcp_sockets:update(Socket, State).
 
 ahead({ahead, Id, _, _} = Ahead, Before, #state{loans = Loans} = State) ->
-    case socket(Id, State) of
+    case gentcp_sockets:socket(Id, State) of
         #socket{owner = Owner, held = none, slot = Slot} ->
             case gentcp_ahead:offer(Loans, Slot, Id, Owner, Ahead) of
                 new ->
@@ -396,315 +358,10 @@ ahead({ahead, Id, _, _} = Ahead, Before, #state{loans = Loans} = State) ->
         #socket{} ->
             %% It is dropped while the socket is passed on, and so must be what follows of it.
             State1 = Before(State),
-            ask(Id, none, State1),
+            gentcp_sockets:ask(Id, none, State1),
             State1;
         none ->
             Before(State)
-    end.
-
-reply({Alias, Receiver, Id}, {ok, Packet}, Size, #state{withdrawn = Withdrawn} = State)
-  when is_pid(Receiver) ->
-    case is_process_alive(Receiver) andalso not is_map_key(Alias, Withdrawn) of
-        true ->
-            add_told(Id, State),
-            gentcp_delivery:tell(Alias, {ok, gentcp_delivery:part(Packet, Size)});
-        %% Killed while it waited, or its time was over: the next receiver gets it. Parsed items
-        %% cannot go back.
-        false when is_binary(Packet); is_list(Packet) ->
-            ask(Id, {unread, Id, Packet}, State);
-        false ->
-            add_told(Id, State)
-    end;
-reply({Alias, Id, Arming}, Result, _Size, State) when is_atom(Arming) ->
-    case socket(Id, State) of
-        #socket{slot = Slot} ->
-            gentcp_credit:armed(State#state.credit, Slot, Id,
-                                case Result of ok -> Arming; _ -> none end);
-        none ->
-            ok
-    end,
-    gentcp_delivery:tell(Alias, Result);
-reply({Alias, _Receiver, _Id}, Result, _Size, _State) ->
-    gentcp_delivery:tell(Alias, Result);
-reply(Alias, Result, _Size, _State) when is_reference(Alias) ->
-    gentcp_delivery:tell(Alias, Result);
-reply(forged, _Result, _Size, _State) ->
-    throw({lie, forged_tag}).
-
-add_told(Id, #state{credit = Credit} = State) ->
-    case socket(Id, State) of
-        #socket{slot = Slot} -> gentcp_credit:add_told(Credit, Slot);
-        none -> ok
-    end.
-
-%% A caller has waited for too long. What it has been answered is in its mailbox, or on the way
-%% there; this comes behind it, and finds the alias used up.
-withdraw(opening, Alias, #state{registry = Registry} = State) ->
-    case gentcp_registry:withdraw_opening(Alias, Registry) of
-        {Tag, Registry1} ->
-            cast({cancel, Tag}, State),
-            gentcp_delivery:tell(Alias, {error, timeout}),
-            State#state{registry = Registry1};
-        error ->
-            State
-    end;
-withdraw({Alias, _Receiver, _Id} = Waiting, Alias, #state{pen = Pen, withdrawn = Withdrawn} = State) ->
-    gentcp_pen:write(Pen, gentcp_proto:router_call({withdrawn, Alias},
-                                                   {cancel, gentcp_proto:tag(Waiting)})),
-    gentcp_delivery:tell(Alias, {error, timeout}),
-    State#state{withdrawn = Withdrawn#{Alias => []}};
-withdraw(Alias, Alias, State) ->
-    cast({cancel, gentcp_proto:tag(Alias)}, State),
-    gentcp_delivery:tell(Alias, {error, timeout}),
-    State.
-
-%% Casts a command that asks for the input of a socket, or only the end of its loan.
-ask(Id, Command, #state{loans = Loans} = State) ->
-    Question = case socket(Id, State) of
-                   #socket{slot = Slot} -> gentcp_ahead:ask(Loans, Slot, Id);
-                   none -> bare
-               end,
-    cast(gentcp_proto:settled(Question, Id, Command), State).
-
-credit(Id, Octets, Window, #state{credit = Credit} = State) ->
-    case socket(Id, State) of
-        #socket{slot = Slot} ->
-            gentcp_credit:returned(Credit, Slot, Octets),
-            gentcp_credit:window(Credit, Slot, Id, Window),
-            State;
-        none ->
-            State#state{early = {Id, Window}}
-    end.
-
-socket(Id, #state{registry = Registry}) ->
-    gentcp_registry:socket(Id, Registry).
-
-put_socket(Socket, #state{registry = Registry} = State) ->
-    State#state{registry = gentcp_registry:keep(Socket, Registry)}.
-
-%% The same, where it is something that the heir has to know.
-keep_socket(Socket, #state{legacy = Legacy} = State) ->
-    gentcp_heir:keep(Legacy, Socket),
-    put_socket(Socket, State).
-
-%%
-%% Opening
-%%
-
-start_opening(Caller, Alias, Settings, Command, #state{pen = Pen} = State) ->
-    {Tag, Registry} = gentcp_registry:add_opening(fun(Tag) ->
-        Monitor = erlang:monitor(process, Caller, [{tag, {caller, Tag}}]),
-        #opening{caller = Caller, alias = Alias, monitor = Monitor,
-                 command = Command, settings = Settings}
-    end, State#state.registry),
-    State1 = State#state{registry = Registry},
-    Frame = gentcp_proto:router_call(Tag, gentcp_kin:with_kin(Command, Caller)),
-    case gentcp_proto:fits(Frame) of
-        true ->
-            gentcp_pen:write(Pen, Frame),
-            State1;
-        false ->
-            end_opening(Tag, {error, einval}, State1)
-    end.
-
-end_opening(Tag, Result, #state{registry = Registry} = State) ->
-    case gentcp_registry:take_opening(Tag, Registry) of
-        {#opening{monitor = Monitor} = Opening, Rest} ->
-            true = erlang:demonitor(Monitor, [flush]),
-            opening_result(Result, Opening, State#state{registry = Rest});
-        error ->
-            throw({lie, answers_again})
-    end.
-
-opening_result({ok, Id}, #opening{caller = Caller, alias = Alias} = Opening, State)
-  when is_integer(Id), Id > 0 ->
-    socket(Id, State) =:= none orelse throw({lie, opens_again}),
-    case Alias =/= withdrawn andalso is_process_alive(Caller) of
-        true -> opened(Id, Opening, State);
-        false -> not_wanted(Id, Opening, State)
-    end;
-opening_result({error, _}, #opening{alias = withdrawn}, State) ->
-    State;
-opening_result({error, _} = Error, #opening{alias = Alias}, State) ->
-    gentcp_delivery:tell(Alias, Error),
-    State.
-
-opened(Id, #opening{caller = Caller, alias = Alias} = Opening, State) ->
-    #state{port = Port, credit = Credit, registry = Registry, early = Early} = State,
-    {Slot, Registry1} = gentcp_registry:take_slot(Registry),
-    S = {'$inet', gentcp, {Port, Id, Slot}},
-    gentcp_ahead:begin_socket(State#state.loans, Slot),
-    gentcp_credit:open(Credit, Slot, Id, settings(Opening, State)),
-    gentcp_credit:window(Credit, Slot, Id, case Early of {Id, Window} -> Window; _ -> 0 end),
-    Monitor = erlang:monitor(process, Caller, [{tag, {owner, Id}}]),
-    State1 = keep_socket(#socket{id = Id, term = S, kind = kind(Opening), owner = Caller,
-                                 monitor = Monitor, slot = Slot},
-                         State#state{registry = Registry1, early = none}),
-    %% From here on it belongs to the caller, who may die as any owner may.
-    State2 = tell_kin(socket(Id, State1), State1),
-    is_accept(Opening) andalso cast({adopt, Id}, State2),
-    gentcp_delivery:tell(Alias, {ok, S}),
-    State2.
-
-%% Says whose a socket is, if some rule asks for it. Those that it came from before are
-%% remembered: a socket that is handed on to a process of some library still comes from them.
-tell_kin(#socket{id = Id, owner = Owner, kin = Before} = Socket, State) ->
-    case gentcp_kin:is_needed() of
-        true ->
-            Kin = gentcp_kin:of_socket(Owner, Before),
-            cast({kin, Id, Kin}, State),
-            put_socket(Socket#socket{kin = Kin}, State);
-        false ->
-            State
-    end.
-
-%% Nobody is left to take it. A connection goes to the next acceptor.
-not_wanted(Id, Opening, State) ->
-    case is_accept(Opening) of
-        true -> cast({return, Id}, State);
-        false -> cast({close, Id}, State)
-    end,
-    State#state{early = none}.
-
-is_accept(#opening{command = Command}) ->
-    element(1, Command) =:= accept.
-
-kind(#opening{command = Command}) ->
-    case element(1, Command) of
-        listen -> listener;
-        _ -> connection
-    end.
-
-settings(#opening{command = {accept, Listener, _, _}, settings = Default}, State) ->
-    case socket(Listener, State) of
-        #socket{slot = Slot} -> gentcp_credit:settings(State#state.credit, Slot, Listener);
-        none -> Default
-    end;
-settings(#opening{settings = Settings}, _State) ->
-    Settings.
-
-%%
-%% Ending
-%%
-
-owner_exit(Id, Monitor, Reason, State) ->
-    case socket(Id, State) of
-        #socket{monitor = Monitor, gone = Gone} = Socket ->
-            %% Not called: what is queued is flushed with nobody waiting.
-            Gone =:= no andalso cast({close, Id}, State),
-            remove(Socket, Reason, State);
-        _ ->
-            State
-    end.
-
-gone(Id, Reason, State) ->
-    case socket(Id, State) of
-        #socket{held = none} = Socket ->
-            remove(Socket, Reason, State);
-        #socket{slot = Slot} = Socket ->
-            %% Its new owner has still to be told.
-            gentcp_credit:window(State#state.credit, Slot, Id, 0),
-            put_socket(Socket#socket{gone = {gone, Reason}}, State);
-        none ->
-            State
-    end.
-
-remove(#socket{id = Id, slot = Slot, monitor = Monitor} = Socket, Reason, State) ->
-    gentcp_credit:close(State#state.credit, Slot),
-    gentcp_ahead:end_socket(State#state.loans, Id),
-    true = erlang:demonitor(Monitor, [flush]),
-    {Monitors, Registry} = gentcp_registry:remove(Socket, State#state.registry),
-    lists:foreach(fun(M) -> erlang:demonitor(M, [flush]) end, Monitors),
-    gentcp_delivery:down(Socket, Reason),
-    gentcp_heir:forget(State#state.legacy, Id),
-    State#state{registry = Registry}.
-
-%%
-%% Questions
-%%
-
-answer({owner, Id}, State) ->
-    case socket(Id, State) of
-        #socket{owner = Owner, gone = no} -> {{ok, Owner}, State};
-        _ -> {gone, State}
-    end;
-answer({info, Id}, State) ->
-    case socket(Id, State) of
-        #socket{owner = Owner, gone = no} = Socket ->
-            {{ok, Owner, erts_debug:flat_size(Socket) * erlang:system_info(wordsize)}, State};
-        _ ->
-            {gone, State}
-    end;
-answer({transfer, Id, From, To}, State) ->
-    case socket(Id, State) of
-        #socket{gone = {gone, _}} -> {gone, State};
-        #socket{owner = To} -> {is_owner, State};
-        #socket{owner = From} = Socket ->
-            %% What is on loan is for the new owner.
-            gentcp_ahead:is_open(State#state.loans, Socket#socket.slot)
-                andalso ask(Id, none, State),
-            {ok, put_socket(Socket#socket{held = []}, State)};
-        #socket{} -> {not_owner, State};
-        none -> {gone, State}
-    end;
-answer({commit, Id, To}, State) ->
-    case socket(Id, State) of
-        #socket{monitor = Old} = Socket ->
-            true = erlang:demonitor(Old, [flush]),
-            Monitor = erlang:monitor(process, To, [{tag, {owner, Id}}]),
-            Socket1 = Socket#socket{owner = To, monitor = Monitor},
-            {ok, end_transfer(Socket1, tell_kin(Socket1, State))};
-        none ->
-            {gone, State}
-    end;
-answer({abort, Id}, State) ->
-    case socket(Id, State) of
-        none -> {gone, State};
-        Socket -> {ok, end_transfer(Socket, State)}
-    end;
-answer({monitor, Id, Pid, Ref}, #state{registry = Registry} = State) ->
-    case socket(Id, State) of
-        #socket{gone = no} = Socket ->
-            Monitor = erlang:monitor(process, Pid, [{tag, {watcher, Ref}}]),
-            {Socket1, Registry1} =
-                gentcp_registry:add_watcher(Ref, Pid, Monitor, Socket, Registry),
-            {ok, keep_socket(Socket1, State#state{registry = Registry1})};
-        _ ->
-            {gone, State}
-    end;
-answer({cancel_monitor, Ref}, #state{registry = Registry} = State) ->
-    case gentcp_registry:remove_watcher(Ref, Registry) of
-        {Socket, Monitor, Registry1} ->
-            true = erlang:demonitor(Monitor, [flush]),
-            {true, keep_socket(Socket, State#state{registry = Registry1})};
-        error ->
-            {false, State}
-    end;
-answer(sockets, #state{registry = Registry} = State) ->
-    {[S || #socket{term = S, gone = no} <- gentcp_registry:sockets(Registry)], State};
-answer(kin, #state{registry = Registry} = State) ->
-    {ok, lists:foldl(fun tell_kin/2, State, gentcp_registry:sockets(Registry))};
-answer(recall, #state{registry = Registry, loans = Loans} = State) ->
-    _ = [ask(Id, none, State) || #socket{id = Id, slot = Slot} <- gentcp_registry:sockets(Registry),
-                                 gentcp_ahead:is_open(Loans, Slot)],
-    {ok, State};
-answer(info, #state{port = Port, program = Program, registry = Registry} = State) ->
-    {#{port => Port, os_pid => gentcp_program:os_pid(Program),
-       sockets => gentcp_registry:size(Registry),
-       received => octets(Port, input), sent => octets(Port, output)}, State}.
-
-octets(Port, Direction) ->
-    case erlang:port_info(Port, Direction) of
-        {_, Octets} -> Octets;
-        undefined -> 0
-    end.
-
-end_transfer(Socket, State) ->
-    Socket1 = gentcp_delivery:release(Socket),
-    State1 = keep_socket(Socket1, State),
-    case Socket1 of
-        #socket{gone = no} -> State1;
-        #socket{gone = {gone, Reason}} -> remove(Socket1, Reason, State1)
     end.
 
 %%
@@ -745,7 +402,7 @@ is_goodbye(Frame) ->
     catch error:_ -> false
     end.
 
-%% Owners are told of their sockets. Nobody finds the router from now on.
+%% The end is reported to the owners. Nobody finds the router from now on.
 farewell(#state{port = Port, registry = Registry, credit = Credit} = State) ->
     true = unregister(State#state.name),
     forget(Port),
@@ -762,18 +419,8 @@ farewell(#state{port = Port, registry = Registry, credit = Credit} = State) ->
 -spec stop(term(), #state{}) -> no_return().
 stop(Reason, #state{port = Port}) ->
     true = try port_close(Port) catch error:badarg -> true end,
-    refuse_openings(),
+    gentcp_openings:refuse(),
     exit(Reason).
-
-%% Whoever came too late goes to the next router.
-refuse_openings() ->
-    receive
-        {open, _Caller, Alias, _Settings, _Command} ->
-            gentcp_delivery:tell(Alias, {error, noproc}),
-            refuse_openings()
-    after 0 ->
-        ok
-    end.
 
 %%
 %% For sys

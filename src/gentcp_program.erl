@@ -2,7 +2,7 @@
 %% to end.
 %%
 %% The process id is the one that the VM has for the child it started, and never one that the
-%% program tells. Where there is `/proc' it is kept with the time of the start, so that no other
+%% program reports. Where there is `/proc' it is kept with the time of the start, so that no other
 %% process that got the id later is taken for it.
 %% @private
 -module(gentcp_program).

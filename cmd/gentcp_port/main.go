@@ -120,7 +120,7 @@ and speaks the protocol of PROTOCOL.md on stdin and stdout.
 	return exitFailure
 }
 
-// isTerminal tells whether a descriptor is a terminal.
+// isTerminal reports whether a descriptor is a terminal.
 func isTerminal(fd int) bool {
 	_, err := unix.IoctlGetWinsize(fd, unix.TIOCGWINSZ)
 	return err == nil

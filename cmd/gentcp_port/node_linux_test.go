@@ -72,7 +72,7 @@ func TestThreadOfTheNodeEnds(t *testing.T) {
 	assert.Equal(t, exitOK, p.exit())
 }
 
-// A terminal is for people, who are told so at once.
+// A terminal is for people, to whom that is said at once.
 func TestTerminal(t *testing.T) {
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {

@@ -9,7 +9,7 @@ type HTTPItem struct {
 	// that names none is 0.9.
 	Major, Minor int32
 
-	// Method of a request. KnownMethod tells that it is one of those that
+	// Method of a request. KnownMethod reports that it is one of those that
 	// Erlang delivers as atoms.
 	Method      string
 	KnownMethod bool
@@ -33,7 +33,7 @@ type HTTPItem struct {
 // URIKind says which form a URI has.
 type URIKind uint8
 
-// The forms of a request's URI, as erlang:decode_packet/3 tells them apart.
+// The forms of a request's URI, as erlang:decode_packet/3 distinguishes them.
 const (
 	URIStar     URIKind = iota // "*"
 	URIAbsPath                 // Path
@@ -362,7 +362,7 @@ func skipBlanks(b []byte) []byte {
 
 func isBlank(c byte) bool { return c == ' ' || c == '\t' }
 
-// isSpecial tells whether c cannot stand in a method or a field name: the
+// isSpecial reports whether c cannot stand in a method or a field name: the
 // separators of RFC 2616, 2.2, controls, and everything beyond ASCII. Delete
 // (127) is let through.
 func isSpecial(c byte) bool {

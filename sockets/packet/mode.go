@@ -54,8 +54,8 @@ func HeaderLen(m Mode) int {
 	return 0
 }
 
-// isHTTP tells whether packets of mode m are HTTP lines.
+// isHTTP reports whether packets of mode m are HTTP lines.
 func (m Mode) isHTTP() bool { return HTTP <= m && m <= HTTPHBin }
 
-// Binary tells whether mode m is one of HTTP whose strings are binaries.
+// Binary reports whether mode m is one of HTTP whose strings are binaries.
 func (m Mode) Binary() bool { return m == HTTPBin || m == HTTPHBin }

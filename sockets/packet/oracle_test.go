@@ -123,7 +123,7 @@ func (o *oracle) compareDecode(t failer, s setup, data []byte) {
 	require.Equal(t, want, got, "%+v %q", s, data)
 }
 
-// bounded tells whether decode_packet has a counterpart, line_length, of the
+// bounded reports whether decode_packet has a counterpart, line_length, of the
 // buffer's size as a limit.
 func bounded(m packet.Mode) bool { return m >= packet.Line && m != packet.SSLTLS }
 

@@ -1,6 +1,6 @@
 // Package packet cuts a byte stream into packets as the packet modes of Erlang's
 // inet driver do: raw, length prefixes, ASN.1, ONC RPC, CORBA, FastCGI, TPKT,
-// lines, HTTP/1 and TLS records. What the modes mean is told in the manual pages
+// lines, HTTP/1 and TLS records. What the modes mean is explained in the manual pages
 // of inet:setopts/2 (option packet and its neighbours packet_size, buffer and
 // line_delimiter) and erlang:decode_packet/3.
 //
@@ -40,6 +40,6 @@ type Packet struct {
 	// Framer.Lines has left unparsed.
 	HTTP *HTTPItem
 
-	// Headers tells of an HTTP item that headers were due, and not a start line.
+	// Headers reports of an HTTP item that headers were due, and not a start line.
 	Headers bool
 }

@@ -13,7 +13,7 @@ const (
 	tlsClientHello = 1
 )
 
-// isSSL2Hello tells whether b, of five bytes at least, begins a client hello in
+// isSSL2Hello reports whether b, of five bytes at least, begins a client hello in
 // an SSL 2 record: a length with its top bit set, then the message type.
 func isSSL2Hello(b []byte) bool { return b[0]&0x80 != 0 && b[2] == tlsClientHello }
 
