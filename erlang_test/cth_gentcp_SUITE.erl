@@ -5,7 +5,7 @@
 
 -export([all/0]).
 -export([without_options/1, uninstalls/1, faults_of_the_run/1, faults_of_scopes/1,
-         faults_beside_others/1, stock/1, leaks/1, cannot_install/1, bad_options/1, names_of_nothing/1,
+         faults_beside_others/1, stock/1, leaks/1, cannot_install/1, bad_options/1, names_of_nothing/1, undone/1,
          in_a_suite/1, seed_and_log/1, compare/1, matrix/1, explore/1, rebar3/1,
          echo_suite_of_otp/1]).
 
@@ -13,7 +13,7 @@
 
 all() ->
     [without_options, uninstalls, faults_of_the_run, faults_of_scopes, faults_beside_others, stock,
-     leaks, cannot_install, bad_options, names_of_nothing, in_a_suite, seed_and_log, compare, matrix, explore,
+     leaks, cannot_install, bad_options, names_of_nothing, undone, in_a_suite, seed_and_log, compare, matrix, explore,
      rebar3, echo_suite_of_otp].
 
 without_options(Config) ->
@@ -114,6 +114,18 @@ names_of_nothing(Config) ->
                  "explore,ecoes", "explore,skipped"]],
     [nothing_says(Output, "nothing ran that is \\{" ++ Name)
      || Name <- ["suite,sample_SUITE", "group,sample_SUITE,beside", "testcase,sample_SUITE,connects"]].
+
+%% A case that uninstalls or stops gentcp, or clears the rules, does so for itself alone.
+undone(Config) ->
+    Refused = "[{faults, {connect, {error, econnrefused}}}]",
+    [begin
+         #{ok := 5, failed := 0, output := Output} =
+             ct_runs:run(Config, "erlang_test/cth_gentcp_SUITE_data/undoing/undoing_SUITE.erl",
+                         ["-ct_hooks", "cth_gentcp", "[{seed, 42}, " ++ Faults ++ "]"]),
+         nothing_says(Output, "CTH call failed")
+     end || Faults <- ["{faults, {connect, {error, econnrefused}}}",
+                       "{suite, undoing_SUITE, " ++ Refused ++ "}",
+                       "{group, undoing_SUITE, all, " ++ Refused ++ "}"]].
 
 %% Named by the suite itself, for itself alone.
 in_a_suite(Config) ->

@@ -86,6 +86,8 @@
     driver :: stock | gentcp,
     %% gentcp was not installed before.
     is_ours :: boolean(),
+    %% That each case begins with; of no meaning on the stock driver.
+    seed = 0 :: gentcp_fault:seed(),
     %% Those of the whole run.
     rules = [] :: [gentcp_fault:rule_id()],
     suite_rules = [] :: [gentcp_fault:rule_id()],
@@ -123,7 +125,7 @@ init(_Id, Options) ->
                     {seed, Seed} -> ok = gentcp_fault:seed(Seed);
                     false -> ok
                 end,
-            {ok, begin_rules(State)}
+            {ok, State#state{seed = gentcp_fault:seed(), rules = add(all, Options)}}
     end.
 
 check({faults, _}) -> ok;
@@ -182,9 +184,6 @@ install() ->
             fail({cannot_install, Reason})
     end.
 
-begin_rules(#state{options = Options} = State) ->
-    State#state{rules = add(all, Options)}.
-
 %% @private
 -spec terminate(#state{}) -> ok.
 terminate(#state{driver = Driver, is_ours = IsOurs} = State) ->
@@ -236,34 +235,49 @@ end_rules(#state{rules = Rules} = State) ->
 %% @private
 -spec pre_init_per_suite(atom(), term(), #state{}) -> {term(), #state{}}.
 pre_init_per_suite(Suite, Config, State0) ->
-    State = again(end_suite_rules(State0)),
-    #state{options = Options, driver = Driver, suites = Suites} = State,
+    State = again(Suite, end_suite_rules(State0)),
+    #state{driver = Driver, suites = Suites} = State,
     say("~s runs over ~ts", [Suite, driver(Driver)]),
-    Rules = [Rule || Driver =:= gentcp, {suite, S, Of} <- Options, S =:= Suite,
-                     Rule <- add(all, Of)],
-    {Config, State#state{suite_rules = Rules,
-                         suites = [{Suite, directory(Suite, Config)} | lists:keydelete(Suite, 1, Suites)]}}.
+    {Config, State#state{suites = [{Suite, directory(Suite, Config)} | lists:keydelete(Suite, 1, Suites)]}}.
 
-%% A suite may have installed, uninstalled or stopped gentcp itself.
-again(#state{driver = stock} = State) ->
+%% A suite, or a case, may have uninstalled or stopped gentcp, or cleared all rules.
+again(_Suite, #state{driver = stock} = State) ->
     State;
-again(#state{rules = Rules} = State) ->
-    case gentcp_install:is_installed()
-        andalso Rules -- [Rule || {Rule, _, _} <- gentcp_fault:list()] =:= [] of
+again(Suite, #state{options = Options, rules = Rules, suite_rules = SuiteRules, groups = Groups} = State) ->
+    case gentcp_install:is_installed() andalso gentcp:port_info(all) =/= [] of
         true ->
-            State;
+            ok;
         false ->
-            remove(Rules),
-            ok = install(),
-            begin_rules(State)
+            remove(Rules ++ SuiteRules ++ lists:append([OfGroup || {_, OfGroup} <- Groups])),
+            ok = install()
+    end,
+    State#state{rules = in_force(Rules, Options),
+                suite_rules = in_force(SuiteRules, of_suite(Suite, Options)),
+                groups = [{Group, in_force(OfGroup, of_group(Suite, Group, Options))}
+                          || {Group, OfGroup} <- Groups]}.
+
+in_force(Rules, Options) ->
+    case [Rule || {Rule, _, _} <- gentcp_fault:list(), lists:member(Rule, Rules)] of
+        [_ | _] -> Rules;
+        [] -> add(all, Options)
     end.
+
+of_suite(Suite, Options) ->
+    lists:append([Of || {suite, S, Of} <- Options, S =:= Suite]).
+
+of_group(Suite, Group, Options) ->
+    lists:append([Of || {group, S, G, Of} <- Options, S =:= Suite, G =:= Group]).
 
 driver(stock) ->
     "the stock driver";
 driver(gentcp) ->
-    #{os_pid := OsPid} = gentcp:port_info(),
-    io_lib:format("gentcp (port program ~p, seed ~b)~ts",
-                  [OsPid, gentcp_fault:seed(), under(gentcp_fault:list())]).
+    case gentcp_install:is_installed() andalso gentcp:port_info() of
+        #{os_pid := OsPid} when OsPid =/= undefined ->
+            io_lib:format("gentcp (port program ~p, seed ~b)~ts",
+                          [OsPid, gentcp_fault:seed(), under(gentcp_fault:list())]);
+        _ ->
+            "gentcp no longer: it was uninstalled or stopped"
+    end.
 
 under([]) -> "";
 under(Rules) -> io_lib:format(", under ~0tp", [[{Selector, Faults} || {_, Selector, Faults} <- Rules]]).
@@ -292,8 +306,10 @@ end_suite_rules(#state{suite_rules = Rules, groups = Groups} = State) ->
 %% @private
 -spec pre_init_per_group(atom(), atom(), term(), #state{}) -> {term(), #state{}}.
 pre_init_per_group(Suite, Group, Config, #state{options = Options, groups = Groups} = State) ->
-    Rules = [Rule || State#state.driver =:= gentcp, {group, S, G, Of} <- Options,
-                     S =:= Suite, G =:= Group, Rule <- add(all, Of)],
+    Rules = case State#state.driver of
+                gentcp -> add(all, of_group(Suite, Group, Options));
+                stock -> []
+            end,
     {Config, State#state{groups = [{Group, Rules} | Groups]}}.
 
 %% A group that is skipped or fails to start has no end.
@@ -334,9 +350,10 @@ pre_init_per_testcase(Suite, Case, Config, #state{options = Options} = State) ->
 
 begin_case(_Suite, _Case, Config, #state{driver = stock} = State) ->
     {Config, State};
-begin_case(Suite, Case, Config, #state{options = Options, cases = Cases} = State) ->
+begin_case(Suite, Case, Config, State0) ->
+    #state{options = Options, cases = Cases, seed = Seed} = State = again(Suite, State0),
     IsParallel = lists:member(parallel, proplists:get_value(tc_group_properties, Config, [])),
-    IsParallel orelse gentcp_fault:seed(gentcp_fault:seed()),
+    IsParallel orelse (ok = gentcp_fault:seed(Seed)),
     Explored = explore(Suite, Case, Config, Options),
     Selector = case IsParallel of
                    true -> {ancestor, self()};
