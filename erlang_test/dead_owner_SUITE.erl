@@ -38,7 +38,8 @@ listener_of_a_dead_owner_is_closed(_Config) ->
          {Owner, L} = do_owner(fun spawn_link/1, Listen),
          exit(Owner, kill),
          receive {'EXIT', Owner, killed} -> ok end,
-         ?assertEqual({error, einval}, inet:sockname(L))
+         ?assertEqual({error, einval}, inet:sockname(L)),
+         ?assertEqual({error, einval}, inet:setopts(L, [{nodelay, true}]))
      end || _ <- lists:seq(1, ?ROUNDS)],
     ok.
 
@@ -46,7 +47,8 @@ connection_of_a_dead_owner_is_closed(_Config) ->
     {L, Port} = tcp_pairs:listen([{backlog, 100}]),
     Connect = fun() -> {ok, C} = gen_tcp:connect({127, 0, 0, 1}, Port, [binary], 5000), C end,
     Questions = [fun inet:peername/1, fun inet:sockname/1, fun inet:port/1,
-                 fun(S) -> inet:getopts(S, [active]) end, fun inet:getstat/1],
+                 fun(S) -> inet:getopts(S, [active]) end, fun inet:getstat/1,
+                 fun(S) -> inet:setopts(S, [{nodelay, true}]) end],
     [begin
          {Owner, C} = do_owner(fun spawn/1, Connect),
          {ok, S} = gen_tcp:accept(L, 5000),

@@ -327,8 +327,8 @@ setopts(?SOCKET(Port, _, _) = S, Opts) ->
         closed -> {error, einval}
     end.
 
-setopts_call(?SOCKET(_, Id, Slot) = S, {_, Credit, _} = Shared, Options) ->
-    case gentcp_call:ask_input(S, Shared, {setopts, Id, Options}, infinity) of
+setopts_call(?SOCKET(_, Id, Slot) = S, {_, Credit, _}, Options) ->
+    case ask_input(S, {setopts, Id, Options}) of
         ok ->
             case lists:keymember(send_timeout, 1, Options) of
                 true ->
