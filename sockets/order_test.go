@@ -223,6 +223,21 @@ func TestPartsThatWaitBehindABlockedSender(t *testing.T) {
 	})
 }
 
+// A send in parts that is blocked when its socket goes hears that, although its last part comes later.
+func TestPartsOfABlockedSendWhoseSocketGoes(t *testing.T) {
+	overFamilies(t, func(t *testing.T, w *world, f Family) {
+		s, _ := w.withPeer(f, passive, opt("low_watermark", 1), opt("high_watermark", 2))
+		w.fill(s, big)
+		last := w.answer()
+		w.do(func() {
+			s.SendPart(1, 4, []byte("ab"), nil)
+			s.CloseNow()
+			s.SendPart(1, 4, []byte("cd"), last)
+		})
+		require.ErrorIs(t, last.error(), ErrClosed)
+	})
+}
+
 // A send of nothing blocks, too, behind parts that are to come, and has no octets of its own whose
 // writing would let it go on.
 func TestSendOfNothingBehindParts(t *testing.T) {

@@ -349,7 +349,7 @@ func (s *Socket) answerBlocked(err error) {
 	s.out.blocked = nil
 	s.st.stop(&b.timer)
 	if b.done == nil {
-		b.parts.passed = true
+		b.parts.passed, b.parts.outcome = true, err
 		return
 	}
 	b.done.Done(err)

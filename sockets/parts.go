@@ -23,8 +23,9 @@ type partialSend struct {
 
 	queueBefore int // -1 if it was empty
 	size        int
-	passed      bool // it was blocked, and the queue has come down already
-	dropped     bool // what is still to come is not sent
+	passed      bool  // it was blocked, and its wait is over already
+	outcome     error // what the wait ended with: nil where the queue came down
+	dropped     bool  // what is still to come is not sent
 }
 
 // CreditPart counts the octets of a part that is cast with those of casts of send.
@@ -201,6 +202,8 @@ func (s *Socket) partsComplete(p *partialSend, done Completer) {
 		b.done, b.parts = done, nil
 		s.block(b)
 	case done == nil:
+	case p.outcome != nil:
+		done.Done(p.outcome)
 	case p.passed || !s.isLong(p.queueBefore, p.size):
 		done.Done(nil)
 	case s.opts.sendTimeout == 0:
