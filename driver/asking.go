@@ -36,18 +36,11 @@ func (d *Session) address(c *portproto.Command, get func() (sockets.Addr, error)
 func (d *Session) cmdSetopts(c *portproto.Command, s *sockets.Socket) error {
 	opts, err := d.appendOptions(d.options[:0], &c.Args, sockets.ForSet)
 	d.options = opts[:0] // re-arming is not to cost an allocation
-	wait := false
-	if err == nil && c.Arity == 4 {
-		wait, err = d.mayOvertake(c, s)
-	}
 	if err == nil {
-		err = c.Args.Finish()
+		err = d.endOfQuestion(c, s, 4)
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case wait:
-		return errHeld
 	}
 	return s.SetOptions(opts)
 }

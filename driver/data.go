@@ -60,18 +60,11 @@ func (d *Session) cmdSendPart(c *portproto.Command, s *sockets.Socket) error {
 func (d *Session) cmdRecv(c *portproto.Command, s *sockets.Socket) error {
 	n := c.Args.Uint()
 	limit, err := timeout(&c.Args)
-	wait := false
-	if err == nil && c.Arity == 5 {
-		wait, err = d.mayOvertake(c, s)
-	}
 	if err == nil {
-		err = c.Args.Finish()
+		err = d.endOfQuestion(c, s, 5)
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case wait:
-		return errHeld
 	}
 	length := int(min(n, math.MaxInt32))
 	k := d.newCall(c)

@@ -38,14 +38,20 @@ type answers struct {
 	held    [][]byte // frames of commands, first come first; nil for one that was withdrawn
 }
 
-// mayOvertake reads the count that a command has as its last argument, and reports whether there are
-// more answers than that.
-func (d *Session) mayOvertake(c *portproto.Command, s *sockets.Socket) (bool, error) {
+// endOfQuestion reads the end of a command that asks for input: the count that it has as its last
+// argument, if it has so many, or nothing. errHeld says that there are more answers than that.
+func (d *Session) endOfQuestion(c *portproto.Command, s *sockets.Socket, arity int) error {
+	if c.Arity < arity {
+		return c.Args.Finish()
+	}
 	told := c.Args.Uint()
 	if err := c.Args.Finish(); err != nil || told > math.MaxUint16 {
-		return false, bad("answers are counted in 16 bits")
+		return bad("answers are counted in 16 bits")
 	}
-	return d.turn != sure && uint16(told) != d.userOf(s).answers.given, nil
+	if d.turn != sure && uint16(told) != d.userOf(s).answers.given {
+		return errHeld
+	}
+	return nil
 }
 
 // mustWait reports whether a command that asks for input comes behind one that is held.
